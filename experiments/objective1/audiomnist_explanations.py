@@ -1,0 +1,20 @@
+"""Objective 1, stage 2: train models on spectrograms of spoken digits at every resolution and explain test clips.
+
+    python experiments/objective1/audiomnist_explanations.py --profile quick
+
+Times on two CPU cores: quick TIMEQ, standard TIMES.
+"""
+
+import sys
+
+from audio_xai.studies.objective1.command import audio, run
+from audio_xai.utils.commands import run_command
+
+
+def main(argv: list[str]) -> None:
+    """Train audio models and explain them."""
+    run([audio], "Train audio models and explain them.", "experiments/objective1/audiomnist_explanations.py", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

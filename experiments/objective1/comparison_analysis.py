@@ -1,0 +1,20 @@
+"""Objective 1, stage 4: compare audio with images and resolutions; write tables, figures and the answer.
+
+    python experiments/objective1/comparison_analysis.py --profile quick
+
+Times on two CPU cores: quick TIMEQ, standard TIMES.
+"""
+
+import sys
+
+from audio_xai.studies.objective1.command import comparison, run
+from audio_xai.utils.commands import run_command
+
+
+def main(argv: list[str]) -> None:
+    """Compare audio with images."""
+    run([comparison], "Compare audio with images.", "experiments/objective1/comparison_analysis.py", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

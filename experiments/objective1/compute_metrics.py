@@ -1,0 +1,20 @@
+"""Objective 1, stage 3: score every explanation of both modalities with every metric.
+
+    python experiments/objective1/compute_metrics.py --profile quick
+
+Times on two CPU cores: quick TIMEQ, standard TIMES.
+"""
+
+import sys
+
+from audio_xai.studies.objective1.command import metrics, run
+from audio_xai.utils.commands import run_command
+
+
+def main(argv: list[str]) -> None:
+    """Score every explanation."""
+    run([metrics], "Score every explanation.", "experiments/objective1/compute_metrics.py", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

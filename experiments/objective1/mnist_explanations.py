@@ -1,0 +1,20 @@
+"""Objective 1, stage 1: train image models at every resolution and explain test images with every method.
+
+    python experiments/objective1/mnist_explanations.py --profile quick
+
+Times on two CPU cores: quick TIMEQ, standard TIMES.
+"""
+
+import sys
+
+from audio_xai.studies.objective1.command import images, run
+from audio_xai.utils.commands import run_command
+
+
+def main(argv: list[str]) -> None:
+    """Train image models and explain them."""
+    run([images], "Train image models and explain them.", "experiments/objective1/mnist_explanations.py", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

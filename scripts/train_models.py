@@ -1,0 +1,96 @@
+"""Train one model alone; Objective 1 trains what it needs by itself.
+
+    python scripts/train_models.py --dataset fsdd --architecture small_cnn --resolution 64
+
+Times on two CPU cores and accuracies on the test part, small CNN: TRAINTIMES.
+"""
+
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audio_xai import datasets
+from audio_xai.datasets.sources import known_split
+from audio_xai.models import ARCHITECTURES, checkpoints
+from audio_xai.models.training import TrainingConfig
+from audio_xai.studies.models import AUDIO_SHIFT, Wanted, ensure_model, weights_path
+from audio_xai.utils.commands import run_command
+from audio_xai.utils.configuration import parse
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import keep_freed_memory, select_device
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train."""
+
+    profile: str = _option("default", "the only profile is default")
+    dataset: str = _option("auto", f"one of {', '.join(datasets.DATASETS)}, or auto for the first audio dataset found")
+    split: str | None = _option(None, "split of the dataset; its default split if not given")
+    limit: int | None = _option(None, "most samples of each part of the split; all if not given")
+    architecture: str = _option("small_cnn", f"one of {', '.join(ARCHITECTURES)}")
+    resolution: int = _option(64, "rows and columns of the input; without meaning for audionet")
+    epochs: int | None = _option(None, "length of the schedule; 25 for sound and 6 for images if not given")
+    learning_rate: float | None = _option(None, "peak learning rate; 0.004 for small_cnn, 0.0005 else if not given")
+    batch_size: int = _option(64, "samples a step")
+    patience: int = _option(6, "epochs without a better validation accuracy before training stops")
+    seed: int = _option(0, "of weights, order, dropout and shifts")
+    device: str = _option("auto", "auto, cpu or cuda")
+    threads: int | None = _option(None, "CPU threads; PyTorch's own choice if not given")
+    checkpoints: str = _option("checkpoints", "folder of the checkpoints")
+
+
+def wanted_model(config: TrainConfig) -> Wanted:
+    """Model that the options describe."""
+    name = datasets.resolve("auto", "audio") if config.dataset == "auto" else config.dataset
+    source = datasets.require_known(name)
+    if config.architecture not in ARCHITECTURES:
+        raise UserError(f"architecture is {config.architecture!r}; choose one of {', '.join(ARCHITECTURES)}")
+    is_audio = source.modality == "audio"
+    return Wanted(
+        dataset=datasets.resolve(name, source.modality),
+        split=known_split(source, config.split),
+        limit=config.limit,
+        architecture=config.architecture,
+        resolution=config.resolution,
+        training=TrainingConfig(
+            epochs=config.epochs or (25 if is_audio else 6),
+            patience=config.patience,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate or (4e-3 if config.architecture == "small_cnn" else 5e-4),
+            largest_shift=AUDIO_SHIFT if is_audio else 0.0,
+            seed=config.seed,
+        ),
+    )
+
+
+def main(argv: list[str]) -> None:
+    """Train a model, or say where it is."""
+    examples = (
+        "python scripts/train_models.py --dataset mnist --resolution 28",
+        "python scripts/train_models.py --dataset audio_mnist --split fold2 --architecture alexnet --resolution 227",
+        "python scripts/train_models.py --dataset fsdd --architecture audionet",
+    )
+    config = parse(TrainConfig, {"default": TrainConfig()}, "Train one model.", examples, argv)
+    keep_freed_memory()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    wanted = wanted_model(config)
+    folder = Path(config.checkpoints)
+    _, card = ensure_model(wanted, folder, select_device(config.device))
+    print(f"checkpoint {weights_path(wanted, folder)}")
+    print(f"card       {checkpoints.card_path(weights_path(wanted, folder))}")
+    for part, reached in asdict(card)["accuracy"].items():
+        print(f"{part:<10} {reached:.2%}")
+    print(f"training took {card.seconds:.0f} s and {card.epochs_run} epochs")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,140 @@
+"""The nouns every room shares: explainers, metrics, explanations and the score that is explained.
+
+Conventions
+-----------
+``inputs`` are what the model takes: waveforms ``(batch, 1, time)``, spectrograms in dB or images
+``(batch, 1, rows, columns)``. ``targets`` are class indices ``(batch,)``. ``attributions`` are shaped like ``inputs``.
+One *pass* is one input sent through the model once, its backward pass included where a gradient is taken.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from audio_xai.utils.errors import UserError
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """A frozen dataclass whose fields, seed included, are its whole configuration. It never holds the model."""
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Attributions shaped like ``inputs``; the model is as before when this returns or raises."""
+        ...
+
+    def passes(self, inputs: Tensor) -> int:
+        """Model passes that one call with these ``inputs`` takes, without the few that check what the model is."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A frozen dataclass that scores every sample by itself; averages and intervals come later.
+
+    An undefined score (a constant attribution, say) is NaN for that sample only.
+    """
+
+    higher_is_better: ClassVar[bool]
+    score_range: ClassVar[tuple[float, float]]
+    source: ClassVar[str]
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
+        """Scores ``(batch,)``, the same for any batch size and sample order."""
+        ...
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:
+        """Model passes that one call with this ``model`` and these ``inputs`` takes."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Attributions together with what they explain.
+
+    Attributes
+    ----------
+    sample_ids : tuple of str
+        One identifier a sample.
+    inputs, attributions : Tensor
+        ``(batch, 1, …)``, in the unit of the domain the explanation lives in.
+    targets, labels, predictions : Tensor
+        Class indices ``(batch,)``: the explained, the true and the predicted class.
+    """
+
+    sample_ids: tuple[str, ...]
+    inputs: Tensor
+    attributions: Tensor
+    targets: Tensor
+    labels: Tensor
+    predictions: Tensor
+
+
+def configuration_of(thing: Any) -> Any:
+    """Nested plain dictionary of a frozen dataclass, each level naming its class: what is stored beside results."""
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return {
+            "name": type(thing).__name__,
+            **{field.name: configuration_of(getattr(thing, field.name)) for field in fields(thing)},
+        }
+    if isinstance(thing, list | tuple):
+        return [configuration_of(item) for item in thing]
+    return thing
+
+
+def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Logit of the target class, ``(batch,)``.
+
+    Raises
+    ------
+    UserError
+        If the model's output is not ``(batch, classes)``, is not finite, or a target is no class of it.
+    """
+    logits = model(inputs)
+    if logits.ndim != 2 or logits.shape[0] != inputs.shape[0]:
+        raise UserError(
+            f"the model returned shape {tuple(logits.shape)} for {inputs.shape[0]} inputs; "
+            "it has to return logits of shape (batch, classes)"
+        )
+    if not bool(torch.isfinite(logits.detach()).all()):
+        raise UserError("the model returned NaN or infinite logits; check its weights and the inputs' unit")
+    if bool(((targets < 0) | (targets >= logits.shape[1])).any()):
+        raise UserError(
+            f"targets lie in {int(targets.min())}…{int(targets.max())} but the model has {logits.shape[1]} classes; "
+            f"give targets in 0…{logits.shape[1] - 1}"
+        )
+    return cast(Tensor, logits.gather(1, targets[:, None])[:, 0])
+
+
+_HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode with frozen parameters inside; modes, hooks and ``requires_grad`` as before outside.
+
+    Holds even where the body raises, so that an explainer that fails leaves no hook behind.
+    """
+    modes = {module: module.training for module in model.modules()}
+    hooks = {module: {name: dict(getattr(module, name)) for name in _HOOK_TABLES} for module in model.modules()}
+    attributes = {module: set(vars(module)) for module in model.modules()}
+    wanted_gradients = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    model.eval()
+    for parameter in wanted_gradients:
+        parameter.requires_grad_(False)
+    try:
+        yield model
+    finally:
+        for module, training in modes.items():
+            module.training = training
+            for name, table in hooks[module].items():
+                live = getattr(module, name)
+                live.clear()
+                live.update(table)
+            for left_behind in set(vars(module)) - attributes[module]:
+                delattr(module, left_behind)
+        for parameter, wanted in wanted_gradients.items():
+            parameter.requires_grad_(wanted)

@@ -1,0 +1,338 @@
+"""Where an explanation lives: waveform, log-mel spectrogram, pixels.
+
+Idea
+----
+A domain turns what was recorded into what is explained (``analysis``), says what its rows and columns mean (``axes``)
+and what the absence of a signal looks like in it (``silence_value``). Audio models take waveforms and carry their
+domain's analysis as first layer, so the same model can be explained in more than one domain.
+
+Conventions
+-----------
+Waveforms are ``(batch, 1, time)`` in [−1, 1], images ``(batch, 1, rows, columns)`` in [0, 1]. Decibels are relative to
+a full-scale sine and end at a fixed floor: 0 dB is the loudest sound there is, silence is the floor, and a clip's level
+never depends on its own maximum.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Protocol, cast, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from audio_xai.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Meaning of one tensor axis: its name, its unit and the coordinate of every index."""
+
+    name: str
+    unit: str
+    coordinates: tuple[float, ...]
+
+
+@runtime_checkable
+class Domain(Protocol):
+    """What every domain offers.
+
+    Attributes
+    ----------
+    name : str
+        The domain's name in results and on the command line.
+    unit : str
+        Unit of a cell's value.
+    silence_value : float
+        What a cell holds where there is nothing: the analysis of an all-zero recording.
+    value_range : tuple of float
+        Smallest and largest value that an ordinary recording reaches.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+
+    @property
+    def silence_value(self) -> float:
+        """What a cell holds where there is nothing."""
+        ...
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest ordinary value."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input without batch and channel."""
+        ...
+
+    def analysis(self, recorded: Tensor) -> Tensor:
+        """Batch of recordings → batch ``(batch, 1, *shape)`` in this domain, differentiable."""
+        ...
+
+    def axes(self) -> tuple[Axis, ...]:
+        """One axis for each entry of ``shape``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """The samples themselves, ``(batch, 1, time)`` in [−1, 1]."""
+
+    sample_rate_hz: int
+    duration_s: float
+
+    name: ClassVar[str] = "waveform"
+    unit: ClassVar[str] = "full scale"
+
+    @property
+    def silence_value(self) -> float:
+        """Zero amplitude."""
+        return 0.0
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Full scale in both directions."""
+        return (-1.0, 1.0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(time,)``, in samples."""
+        return (round(self.sample_rate_hz * self.duration_s),)
+
+    def analysis(self, recorded: Tensor) -> Tensor:
+        """Return the waveforms as they are, after checking their length."""
+        _require_waveforms(recorded, self.shape[0])
+        return recorded
+
+    def axes(self) -> tuple[Axis, ...]:
+        """Time in seconds."""
+        times = np.arange(self.shape[0]) / self.sample_rate_hz
+        return (Axis("time", "s", tuple(times.tolist())),)
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Mel power spectrogram in dB re. a full-scale sine, ``(batch, 1, bands, frames)`` in [floor_db, ~0].
+
+    Attributes
+    ----------
+    sample_rate_hz, duration_s
+        Of the waveforms it takes.
+    bands, frames : int
+        Rows and columns of the result.
+    window_s : float
+        Length of the Hann window; the same at every resolution, so that resolution changes the grid alone.
+    floor_db : float
+        Level below which a cell counts as silent.
+
+    Notes
+    -----
+    Periodic Hann window, centred frames with zero padding, triangular Slaney mel filters of unit peak from 0 Hz to
+    half the sample rate. The reference power is (Σ window / 2)², that of a full-scale sine in its own bin.
+    """
+
+    sample_rate_hz: int
+    duration_s: float
+    bands: int
+    frames: int
+    window_s: float = 0.064
+    floor_db: float = -80.0
+
+    name: ClassVar[str] = "log_mel"
+    unit: ClassVar[str] = "dB re. full-scale sine"
+
+    def __post_init__(self) -> None:
+        if self.frames < 2 or self.bands < 1:
+            raise UserError(
+                f"a log-mel spectrogram of {self.bands} bands × {self.frames} frames was asked for; "
+                "it needs at least 1 band and 2 frames"
+            )
+        if 1 + self.samples // self.hop_length != self.frames:
+            raise UserError(f"{self.samples} samples cannot be divided into {self.frames} frames; ask for fewer frames")
+        if self.hop_length > self.window_length:
+            raise UserError(
+                f"{self.frames} frames of {self.window_s} s leave gaps in {self.duration_s} s of sound; "
+                "ask for more frames or a longer window"
+            )
+
+    @property
+    def samples(self) -> int:
+        """Length of a waveform in samples."""
+        return round(self.sample_rate_hz * self.duration_s)
+
+    @property
+    def window_length(self) -> int:
+        """Length of the window, and of the FFT, in samples."""
+        return round(self.sample_rate_hz * self.window_s)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        return max(1, self.samples // (self.frames - 1))
+
+    @property
+    def silence_value(self) -> float:
+        """The floor: what the analysis of zeros gives."""
+        return self.floor_db
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """From the floor to a full-scale sine."""
+        return (self.floor_db, 0.0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(bands, frames)``."""
+        return (self.bands, self.frames)
+
+    def analysis(self, recorded: Tensor) -> Tensor:
+        """Waveforms ``(batch, 1, time)`` in [−1, 1] → ``(batch, 1, bands, frames)`` in dB, differentiable.
+
+        Raises
+        ------
+        UserError
+            If the waveforms have another shape or length.
+        """
+        _require_waveforms(recorded, self.samples)
+        window, filters, reference = _mel_constants(self, recorded.device, recorded.dtype)
+        spectrum = torch.stft(
+            recorded[:, 0],
+            self.window_length,
+            self.hop_length,
+            window=window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        power = filters @ (spectrum.real.square() + spectrum.imag.square())
+        floor = 10.0 ** (self.floor_db / 10.0)
+        return (10.0 * torch.log10((power / reference).clamp_min(floor)))[:, None]
+
+    def axes(self) -> tuple[Axis, ...]:
+        """Band centres in Hz and frame centres in seconds."""
+        edges = _slaney_band_edges_hz(self.bands, self.sample_rate_hz)
+        times = np.arange(self.frames) * self.hop_length / self.sample_rate_hz
+        return (
+            Axis("frequency", "Hz", tuple(edges[1:-1].tolist())),
+            Axis("time", "s", tuple(times.tolist())),
+        )
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A grey image ``(batch, 1, rows, columns)`` in [0, 1], resized bilinearly where it comes in another size."""
+
+    rows: int
+    columns: int
+
+    name: ClassVar[str] = "pixels"
+    unit: ClassVar[str] = "brightness"
+
+    @property
+    def silence_value(self) -> float:
+        """Black."""
+        return 0.0
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Black to white."""
+        return (0.0, 1.0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(rows, columns)``."""
+        return (self.rows, self.columns)
+
+    def analysis(self, recorded: Tensor) -> Tensor:
+        """Images ``(batch, 1, any, any)`` in [0, 1] → ``(batch, 1, rows, columns)``, differentiable.
+
+        Raises
+        ------
+        UserError
+            If the images are not ``(batch, 1, rows, columns)``.
+        """
+        if recorded.ndim != 4 or recorded.shape[1] != 1:
+            raise UserError(f"images have shape {tuple(recorded.shape)}; this domain takes (batch, 1, rows, columns)")
+        if tuple(recorded.shape[2:]) == self.shape:
+            return recorded
+        return functional.interpolate(recorded, self.shape, mode="bilinear", align_corners=False)
+
+    def axes(self) -> tuple[Axis, ...]:
+        """Pixel indices."""
+        return (
+            Axis("row", "pixel", tuple(float(row) for row in range(self.rows))),
+            Axis("column", "pixel", tuple(float(column) for column in range(self.columns))),
+        )
+
+
+DOMAINS: dict[str, Callable[..., Domain]] = {
+    Waveform.name: Waveform,
+    LogMel.name: LogMel,
+    Pixels.name: Pixels,
+}
+
+
+def hz_to_mel(hz: np.ndarray) -> np.ndarray:
+    """Slaney's mel scale: linear below 1 kHz (3 mel per 200 Hz), logarithmic above (27 mel per factor 6.4)."""
+    return np.where(hz < 1000.0, hz * 3.0 / 200.0, 15.0 + 27.0 * np.log(np.maximum(hz, 1e-9) / 1000.0) / math.log(6.4))
+
+
+def mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    """Inverse of :func:`hz_to_mel`."""
+    return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * np.exp((mel - 15.0) * math.log(6.4) / 27.0))
+
+
+def _slaney_band_edges_hz(bands: int, sample_rate_hz: int) -> np.ndarray:
+    """Lower edge, centres and upper edge, ``(bands + 2,)``, evenly spaced in mel."""
+    top = float(hz_to_mel(np.array(sample_rate_hz / 2.0)))
+    return mel_to_hz(np.linspace(0.0, top, bands + 2))
+
+
+def mel_filters(sample_rate_hz: int, fft_length: int, bands: int) -> np.ndarray:
+    """Triangular mel filters of unit peak, ``(bands, fft_length // 2 + 1)``, float64.
+
+    Raises
+    ------
+    UserError
+        If a filter is so narrow that no bin of the spectrum falls into it.
+    """
+    edges = _slaney_band_edges_hz(bands, sample_rate_hz)
+    bins_hz = np.linspace(0.0, sample_rate_hz / 2.0, fft_length // 2 + 1)
+    rising = (bins_hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins_hz) / (edges[2:] - edges[1:-1])[:, None]
+    filters = np.maximum(0.0, np.minimum(rising, falling))
+    empty = int((filters.max(axis=1) == 0.0).sum())
+    if empty:
+        raise UserError(
+            f"{empty} of {bands} mel bands contain no bin of a {fft_length}-point spectrum at {sample_rate_hz} Hz; "
+            "ask for fewer bands or a longer window"
+        )
+    return cast(np.ndarray, filters)
+
+
+@lru_cache(maxsize=32)
+def _mel_constants(domain: LogMel, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, float]:
+    """Window, filters and reference power, made once for each device and precision."""
+    # A tensor made in inference mode could never again take part in a gradient, and this one is kept.
+    with torch.inference_mode(mode=False):
+        window = torch.hann_window(domain.window_length, dtype=torch.float64)
+        filters = mel_filters(domain.sample_rate_hz, domain.window_length, domain.bands)
+        reference = float(window.sum().item() / 2.0) ** 2
+        return (
+            window.to(device=device, dtype=dtype),
+            torch.from_numpy(filters).to(device=device, dtype=dtype),
+            reference,
+        )
+
+
+def _require_waveforms(recorded: Tensor, samples: int) -> None:
+    if recorded.ndim != 3 or recorded.shape[1] != 1 or recorded.shape[2] != samples:
+        raise UserError(
+            f"waveforms have shape {tuple(recorded.shape)} but this domain takes (batch, 1, {samples}); "
+            "load them with the model's sample rate and duration"
+        )

@@ -1,0 +1,479 @@
+"""Figures of Objective 1, each as PNG (200 dpi) and PDF for a page 6.3 inches wide.
+
+Conventions
+-----------
+Figures are drawn on the Agg and PDF canvases without pyplot, carry no date and are the same bytes for the same rows.
+Methods keep their Okabe–Ito colour and marker everywhere; nothing is told by colour alone.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from audio_xai.report.answer import matched
+from audio_xai.report.files import replace_file
+from audio_xai.report.sources import dataset_name
+from audio_xai.report.style import (
+    METHODS,
+    METRICS,
+    MODALITIES,
+    Directions,
+    arrow,
+    in_order,
+    method_style,
+    metric_style,
+    number,
+)
+from audio_xai.report.tables import Resampling, cell_means, modality_differences, prepared
+from audio_xai.utils.errors import UserError
+
+WIDTH_INCHES = 6.3
+PNG_DPI = 200
+SETTINGS: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "figure.titlesize": 9,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "pdf.fonttype": 42,
+    "savefig.bbox": None,
+}
+UNCOLOURED = "#eeeeee"
+FREQUENCY_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+CLIP_PERCENTILE = 99.5
+
+Axis = tuple[str, str, Sequence[float]]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """One sample's input with every method's attributions, for one figure.
+
+    Attributes
+    ----------
+    title : str
+        Title of the figure and, made plain, its file name.
+    inputs : ndarray, shape (rows, columns)
+        The input, in ``value_unit``.
+    attributions : mapping of str to ndarray, each (rows, columns)
+        Method → signed attributions.
+    row_axis, column_axis : tuple of (name, unit, coordinates)
+        Meaning of rows and columns; one coordinate an index, not necessarily evenly spaced. Rows in ``Hz`` are drawn
+        upwards, all others downwards.
+    value_unit : str
+        Unit of ``inputs``.
+    """
+
+    title: str
+    inputs: Floats
+    attributions: Mapping[str, Floats]
+    row_axis: Axis
+    column_axis: Axis
+    value_unit: str
+
+
+def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Directions, destination: Path) -> list[Path]:
+    """Every figure of Objective 1 as PNG and PDF.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Result rows; see :mod:`audio_xai.report.tables`.
+    overlays : sequence of Overlay
+        Samples to show.
+    directions : mapping
+        Metric → whether higher is better, None where neither end is.
+    destination : Path
+        Folder, made where it is missing.
+
+    Returns
+    -------
+    list of Path
+        Files written, in a fixed order. What the rows cannot show (one modality, one resolution) is left out.
+
+    Raises
+    ------
+    UserError
+        As :func:`audio_xai.report.tables.gather`, if two overlays share a title, or if a file cannot be written.
+    """
+    tidy = prepared(rows)
+    cells = cell_means(tidy, Resampling())
+    differences = modality_differences(tidy, directions, Resampling())
+    drawn: dict[str, Callable[[], Figure]] = {}
+    for modality in in_order(cells["modality"], MODALITIES):
+        drawn[f"heatmap_{modality}"] = lambda modality=modality: heat_map(
+            cells[cells["modality"] == modality], directions, dataset_name(rows, modality)
+        )
+    if cells.groupby("modality")["resolution"].nunique().max() > 1:
+        names = {modality: dataset_name(rows, modality) for modality in set(cells["modality"])}
+        drawn["resolution_curves"] = lambda: resolution_curves(cells, directions, names)
+    if not differences.empty:
+        title = f"{dataset_name(rows, 'audio')} − {dataset_name(rows, 'image')}"
+        drawn["audio_minus_image"] = lambda: difference_forest(differences, directions, title)
+    for overlay in overlays:
+        name = f"overlay_{_plain(overlay.title)}"
+        if name in drawn:
+            raise UserError(f"two overlays are titled {overlay.title!r}; give every overlay a title of its own")
+        drawn[name] = lambda overlay=overlay: attribution_overlay(overlay)
+    return [path for name, draw in drawn.items() for path in _save(draw, destination / name)]
+
+
+def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figure:
+    """Method × metric table of one modality, a panel a resolution, coloured by the rank of the mean in its column."""
+    with _settings():
+        resolutions = sorted(cells["resolution"].unique())
+        metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
+        figure = _figure(0.75 + len(resolutions) * (0.3 + 0.29 * len(methods)))
+        panels = figure.subplots(len(resolutions), 1, squeeze=False)[:, 0]
+        colours = _rank_colours(len(methods))
+        for axes, resolution in zip(panels, resolutions, strict=True):
+            image = _heat_panel(axes, cells[cells["resolution"] == resolution], methods, metrics, directions, colours)
+            axes.set_title(f"{str(cells['modality'].iloc[0]).capitalize()}, {resolution} × {resolution}", loc="left")
+        for axes in panels[:-1]:
+            axes.set_xticklabels([])
+        bar = figure.colorbar(image, ax=list(panels), location="bottom", aspect=45, shrink=0.55, pad=0.015)
+        bar.set_ticks(list(range(1, len(methods) + 1)))
+        bar.ax.tick_params(length=0)
+        bar.set_label("rank of the mean within its column, 1 = best; columns without a better end stay grey")
+        figure.suptitle(f"{dataset}: mean ± half-width of the 95 % interval")
+        return figure
+
+
+def resolution_curves(cells: pd.DataFrame, directions: Directions, datasets: Mapping[str, str]) -> Figure:
+    """Mean against resolution, metrics down and modalities across; ribbons are 95 % intervals."""
+    with _settings():
+        metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
+        modalities = in_order(cells["modality"], MODALITIES)
+        figure = _figure(0.75 + 1.35 * len(metrics))
+        grid = figure.subplots(len(metrics), len(modalities), sharex="col", sharey="row", squeeze=False)
+        for line, metric in zip(grid, metrics, strict=True):
+            for axes, modality in zip(line, modalities, strict=True):
+                own = cells[(cells["metric"] == metric) & (cells["modality"] == modality)]
+                _curves(axes, own, methods, "-" if modality == "audio" else "--")
+            line[0].set_ylabel(_two_lines(metric_style(metric).name) + arrow(metric, directions))
+        for axes, modality in zip(grid[0], modalities, strict=True):
+            axes.set_title(f"{modality.capitalize()}: {datasets[modality]}")
+        for axes in grid[-1]:
+            axes.set_xlabel("resolution (rows)")
+        figure.align_ylabels(list(grid[:, 0]))
+        handles = [_method_handle(method, "-") for method in methods]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+        return figure
+
+
+def difference_forest(differences: pd.DataFrame, directions: Directions, title: str) -> Figure:
+    """Audio − image for every method, a panel a metric; filled markers where the interval excludes zero."""
+    with _settings():
+        metrics, methods = in_order(differences["metric"], METRICS), in_order(differences["method"], METHODS)
+        pairs = differences[["audio_resolution", "image_resolution"]].drop_duplicates().to_numpy().tolist()
+        columns = min(3, len(metrics))
+        lines = math.ceil(len(metrics) / columns)
+        figure = _figure(0.7 + lines * (0.5 + 0.28 * len(methods)))
+        grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes, metric in zip(grid.flat, metrics, strict=False):
+            _forest_panel(axes, differences[differences["metric"] == metric], methods, pairs)
+            axes.set_title(
+                metric_style(metric).name.replace("Parameter randomisation (MPRT)", "Parameter rand. (MPRT)")
+            )
+            axes.set_xlabel(_better_side(directions.get(metric)))
+        for axes in grid.flat[len(metrics) :]:
+            axes.set_visible(False)
+        handles = [
+            *(_pair_handle(position, matched(*pair)) for position, pair in enumerate(pairs)),
+            Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", label="interval excludes 0"),
+            Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", mfc="white", label="includes 0"),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+        figure.suptitle(f"{title}: difference of means with its 95 % interval")
+        return figure
+
+
+def attribution_overlay(overlay: Overlay) -> Figure:
+    """The input, then every method's attributions over the input in grey.
+
+    Attributions are divided by the 99.5th percentile of their absolute values, each map by its own, so panels compare
+    where methods look and not how strongly.
+    """
+    with _settings():
+        methods = in_order(overlay.attributions, METHODS)
+        columns = min(4, len(methods) + 1)
+        lines = math.ceil((len(methods) + 1) / columns)
+        aspect = 1.0 if _is_image(overlay) else 0.95
+        figure = _figure(0.95 + lines * (0.25 + aspect * 1.35))
+        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        panels = list(grid.flat)
+        shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
+        panels[0].set_title("Input")
+        for axes, method in zip(panels[1:], methods, strict=False):
+            attributed = _show_attributions(axes, overlay, overlay.attributions[method])
+            axes.set_title(method_style(method).name)
+        for axes in panels[len(methods) + 1 :]:
+            axes.set_visible(False)
+        _label_axes(grid, overlay, len(methods) + 1)
+        bars = {"location": "bottom", "aspect": 14, "pad": 0.02, "shrink": 0.95}
+        middle = max(1, columns // 2)
+        figure.colorbar(shown, ax=list(grid[:, :middle].flat), label=f"input ({overlay.value_unit})", **bars)
+        if methods:
+            label = "attribution (share of its 99.5th percentile)"
+            rest = list(grid[:, middle:].flat) or list(grid[:, :middle].flat)
+            figure.colorbar(attributed, ax=rest, label=label, extend="both", **bars)
+        figure.suptitle(overlay.title)
+        return figure
+
+
+def _settings() -> AbstractContextManager[None]:
+    return mpl.rc_context(SETTINGS)
+
+
+def _figure(height_inches: float) -> Figure:
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
+    """Both formats of one figure; no date and no version goes into them."""
+    written = []
+    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
+    with _settings():
+        figure = draw()
+        for kind, told in metadata.items():
+            buffer = BytesIO()
+            figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=told)
+            written.append(replace_file(stem.with_name(f"{stem.name}.{kind}"), buffer.getvalue()))
+    return written
+
+
+def _plain(title: str) -> str:
+    words = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in title.lower()).split()
+    return "_".join(words) or "untitled"
+
+
+def _rank_colours(count: int) -> ListedColormap:
+    """Dark blue for the best to nearly white for the last: in grey, darker is better too."""
+    return ListedColormap(mpl.colormaps["Blues"](np.linspace(0.85, 0.05, count)))
+
+
+def _heat_panel(
+    axes: Axes,
+    cells: pd.DataFrame,
+    methods: Sequence[str],
+    metrics: Sequence[str],
+    directions: Directions,
+    colours: ListedColormap,
+) -> AxesImage:
+    entries = {(row["method"], row["metric"]): row for row in cells.to_dict("records")}
+    ranks = np.full((len(methods), len(metrics)), np.nan)
+    for column, metric in enumerate(metrics):
+        higher_is_better = directions.get(metric)
+        if higher_is_better is not None:
+            means = pd.Series(
+                [entries.get((method, metric), {}).get("mean", np.nan) for method in methods], dtype=float
+            )
+            ranks[:, column] = means.rank(ascending=not higher_is_better, method="min")
+    axes.set_facecolor(UNCOLOURED)
+    norm = BoundaryNorm(np.arange(0.5, len(methods) + 1), len(methods))
+    image = axes.imshow(ranks, cmap=colours, norm=norm, aspect="auto")
+    for (line, column), rank in np.ndenumerate(ranks):
+        row = entries.get((methods[line], metrics[column]))
+        dark = not np.isnan(rank) and rank <= 0.45 * len(methods)
+        text = "" if row is None else _mean_and_half_width(row["mean"], row["low"], row["high"])
+        axes.text(column, line, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
+    axes.set_xticks(
+        range(len(metrics)), [_two_lines(metric_style(metric).name) + arrow(metric, directions) for metric in metrics]
+    )
+    axes.set_yticks(range(len(methods)), [method_style(method).name for method in methods])
+    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(0.5, len(metrics) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, len(methods) - 1), minor=True)
+    axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
+    return image
+
+
+def _mean_and_half_width(mean: float, low: float, high: float) -> str:
+    half = (high - low) / 2
+    return number(mean) if math.isnan(half) else f"{number(mean)} ± {number(half)}"
+
+
+def _two_lines(name: str) -> str:
+    """``name`` broken at the blank nearest to its middle."""
+    blanks = [place for place, letter in enumerate(name) if letter == " "]
+    if not blanks:
+        return name
+    place = min(blanks, key=lambda blank: abs(blank - len(name) / 2))
+    return f"{name[:place]}\n{name[place + 1 :]}"
+
+
+def _curves(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style: str) -> None:
+    for method in methods:
+        own = cells[cells["method"] == method].sort_values("resolution")
+        style = method_style(method)
+        axes.fill_between(own["resolution"], own["low"], own["high"], color=style.colour, alpha=0.15, linewidth=0)
+        axes.plot(
+            own["resolution"],
+            own["mean"],
+            line_style,
+            color=style.colour,
+            marker=style.marker,
+            markersize=4,
+            linewidth=1,
+        )
+    axes.set_xscale("log", base=2)
+    resolutions = sorted(cells["resolution"].unique())
+    axes.set_xticks(resolutions, [str(resolution) for resolution in resolutions])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.margins(x=0.06)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _method_handle(method: str, line_style: str) -> Line2D:
+    style = method_style(method)
+    return Line2D(
+        [],
+        [],
+        color=style.colour,
+        marker=style.marker,
+        linestyle=line_style,
+        markersize=4,
+        linewidth=1,
+        label=style.name,
+    )
+
+
+PAIR_MARKERS = ("o", "s", "^", "D", "v", "P")
+PAIR_COLOURS = ("#56B4E9", "#0072B2", "#000000", "#E69F00", "#D55E00", "#009E73")
+
+
+def _pair_handle(position: int, label: str) -> Line2D:
+    colour, marker = PAIR_COLOURS[position % 6], PAIR_MARKERS[position % 6]
+    return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1, label=label)
+
+
+def _forest_panel(
+    axes: Axes, differences: pd.DataFrame, methods: Sequence[str], pairs: Sequence[Sequence[int]]
+) -> None:
+    axes.axvline(0, color="#888888", linewidth=0.8)
+    for row in differences.to_dict("records"):
+        position = pairs.index([row["audio_resolution"], row["image_resolution"]])
+        height = methods.index(row["method"]) + (position - (len(pairs) - 1) / 2) * 0.75 / len(pairs)
+        colour, marker = PAIR_COLOURS[position % 6], PAIR_MARKERS[position % 6]
+        decided = row["low"] > 0 or row["high"] < 0
+        axes.plot([row["low"], row["high"]], [height, height], color=colour, linewidth=1)
+        axes.plot(
+            row["mean"],
+            height,
+            color=colour,
+            marker=marker,
+            markersize=3.5,
+            mfc=colour if decided else "white",
+            mew=0.8,
+        )
+    for height in np.arange(0.5, len(methods) - 1):
+        axes.axhline(height, color="#e4e4e4", linewidth=0.5)
+    axes.set_yticks(range(len(methods)), [method_style(method).name for method in methods])
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _better_side(higher_is_better: bool | None) -> str:
+    return {
+        True: "audio better →",
+        False: "← audio better",
+        None: "audio sparser or fuller: no better side",
+    }[higher_is_better]
+
+
+def _is_image(overlay: Overlay) -> bool:
+    return overlay.row_axis[1] != "Hz"
+
+
+def _origin(overlay: Overlay) -> Any:
+    return "upper" if _is_image(overlay) else "lower"
+
+
+def _show_input(axes: Axes, overlay: Overlay, colours: str, **kept: Any) -> AxesImage:
+    aspect = "equal" if _is_image(overlay) else "auto"
+    return axes.imshow(
+        overlay.inputs, cmap=colours, origin=_origin(overlay), aspect=aspect, interpolation="nearest", **kept
+    )
+
+
+def _show_attributions(axes: Axes, overlay: Overlay, attributions: Floats) -> AxesImage:
+    """Attributions in red and blue, transparent at zero, over the input in light grey."""
+    _show_input(axes, overlay, "Greys")
+    scale = float(np.percentile(np.abs(attributions), CLIP_PERCENTILE)) or float(np.abs(attributions).max()) or 1.0
+    shares = attributions / scale
+    return axes.imshow(
+        shares,
+        cmap="RdBu_r",
+        vmin=-1,
+        vmax=1,
+        alpha=0.75,
+        origin=_origin(overlay),
+        aspect="equal" if _is_image(overlay) else "auto",
+        interpolation="nearest",
+    )
+
+
+def _label_axes(grid: NDArray[Any], overlay: Overlay, used: int) -> None:
+    (row_name, row_unit, rows), (column_name, column_unit, columns) = overlay.row_axis, overlay.column_axis
+    axes = grid[0, 0]
+    if _is_image(overlay):
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    else:
+        wanted = [hertz for hertz in FREQUENCY_TICKS_HZ if rows[0] <= hertz <= rows[-1]]
+        _place_ticks(axes.yaxis, wanted, rows, least_distance=0.08)
+        seconds = MaxNLocator(3).tick_values(columns[0], columns[-1])
+        _place_ticks(axes.xaxis, [s for s in seconds if columns[0] <= s <= columns[-1]], columns, least_distance=0.0)
+    for line in grid:
+        line[0].set_ylabel(f"{row_name} ({row_unit})")
+    for column in range(grid.shape[1]):
+        lowest = max(line for line in range(grid.shape[0]) if line * grid.shape[1] + column < used)
+        grid[lowest, column].set_xlabel(f"{column_name} ({column_unit})")
+        grid[lowest, column].tick_params(labelbottom=True)
+
+
+def _place_ticks(axis: Any, wanted: Sequence[float], coordinates: Sequence[float], least_distance: float) -> None:
+    """Ticks at the fractional indices of ``wanted`` coordinates, those too near to the last one left out."""
+    places: list[float] = []
+    labels = []
+    for value in wanted:
+        place = float(np.interp(value, coordinates, np.arange(len(coordinates))))
+        if not places or place - places[-1] >= least_distance * len(coordinates):
+            places.append(place)
+            labels.append(f"{value:g}")
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_ticklabels(labels)

@@ -1,0 +1,104 @@
+"""Third stage: tables, figures and the answer to research question 1, from stored results alone."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from audio_xai.core import configuration_of
+from audio_xai.models import checkpoints
+from audio_xai.report.figures import Overlay, write_all
+from audio_xai.report.objective1 import write_summary
+from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.objective1.plan import STUDY, Cell, higher_is_better, paths
+from audio_xai.studies.objective1.scores import all_cells, units
+from audio_xai.utils.files import write_text
+from audio_xai.utils.provenance import git_commit
+from audio_xai.utils.seeding import derived_seed
+from audio_xai.utils.store import Store
+
+OVERLAYS_PER_MODALITY = 2
+
+
+def compare(config: Objective1Config) -> list[Path]:
+    """Write summary and figures and return their places; nothing is written anew where nothing has changed.
+
+    Raises
+    ------
+    UserError
+        If results are missing.
+    """
+    store = Store(Path(config.results), STUDY)
+    planned = all_cells(config)
+    shards = [unit.path for cell in planned for unit in units(config, cell)]
+    outputs = store.figures / ".made-from"
+    # Shards are named by what decides their content, so their names say whether anything has changed.
+    made_from = f"{derived_seed(asdict(config), [str(path) for path in shards], git_commit(Path(__file__).parent)):x}"
+    if outputs.exists():
+        earlier, *places = outputs.read_text(encoding="utf-8").splitlines()
+        if earlier == made_from and all(Path(place).exists() for place in places):
+            return [Path(place) for place in places]
+    rows = load_rows(config)
+    directions = higher_is_better(config, planned[0])
+    cards = [asdict(checkpoints.read_card(paths(config, cell).weights)) for cell in planned]
+    written = [*write_summary(rows, cards, directions, _context(config), store.summaries)]
+    written += write_all(rows, overlays(config), directions, store.figures)
+    write_text(outputs, "\n".join([made_from, *map(str, written)]) + "\n")
+    store.log("compared", profile=config.profile, rows=len(rows))
+    return written
+
+
+def load_rows(config: Objective1Config) -> pd.DataFrame:
+    """Every result row of this configuration, and no other that the store may hold."""
+    store = Store(Path(config.results), STUDY)
+    return store.load_rows([unit.path for cell in all_cells(config) for unit in units(config, cell)])
+
+
+def overlays(config: Objective1Config) -> list[Overlay]:
+    """Attributions of the first test samples of each modality at its middle resolution."""
+    made = []
+    for modality in ("audio", "image"):
+        of_modality = [cell for cell in all_cells(config) if cell.modality == modality and cell.sample_seed == 0]
+        made += _overlays(config, of_modality[len(of_modality) // 2])
+    return made
+
+
+def _overlays(config: Objective1Config, cell: Cell) -> list[Overlay]:
+    place = paths(config, cell)
+    tensors, metadata = place.store.load_tensors(place.inputs())
+    attributions = {
+        method: place.store.load_tensors(place.attributions(method))[0]["attributions"] for method in config.methods
+    }
+    rows, columns = cell.domain.axes()
+    return [
+        Overlay(
+            title=_title(metadata, tensors, sample),
+            inputs=tensors["inputs"][sample, 0].numpy(),
+            attributions={method: maps[sample, 0].numpy() for method, maps in attributions.items()},
+            row_axis=(rows.name, rows.unit, rows.coordinates),
+            column_axis=(columns.name, columns.unit, columns.coordinates),
+            value_unit=cell.domain.unit,
+        )
+        for sample in range(min(OVERLAYS_PER_MODALITY, cell.samples))
+    ]
+
+
+def _title(metadata: dict[str, Any], tensors: dict[str, Any], sample: int) -> str:
+    names = metadata["class_names"]
+    label, prediction = names[int(tensors["labels"][sample])], names[int(tensors["predictions"][sample])]
+    speaker = metadata["speakers"][sample]
+    spoken = f", speaker {speaker}" if speaker is not None else ""
+    stand_in = f" (STAND-IN for {metadata['stand_in_for']})" if metadata["stand_in_for"] else ""
+    return f"{metadata['dataset']}{stand_in}: digit {label}{spoken}, predicted {prediction}"
+
+
+def _context(config: Objective1Config) -> dict[str, Any]:
+    cell = all_cells(config)[0]
+    return {
+        "command": f"python experiments/objective1/comparison_analysis.py --profile {config.profile}",
+        "profile": config.profile,
+        "commit": git_commit(Path(__file__).parent),
+        "configuration": asdict(config),
+        "metrics": {unit.metric_name: configuration_of(unit.scorer) for unit in units(config, cell)},
+    }

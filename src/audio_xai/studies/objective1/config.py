@@ -1,0 +1,102 @@
+"""What decides Objective 1, and its profiles."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from audio_xai.metrics import METRICS
+from audio_xai.models import ARCHITECTURES
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import select_device
+from audio_xai.xai_methods import EXPLAINERS
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Objective1Config:
+    """Everything that decides the numbers of Objective 1; each field is an option of its scripts."""
+
+    profile: str = _option("quick", "profile that sets all other options: quick, standard or full")
+    images: str = _option("auto", "image dataset: mnist, digits_8x8, or auto for the first one found")
+    audio: str = _option(
+        "auto", "audio dataset: audio_mnist, audio_mnist_az, fsdd, spoken_digits, or auto for the first one found"
+    )
+    audio_split: str | None = _option(None, "split of the audio dataset; its default split if not given")
+    architecture: str = _option("small_cnn", "architecture of both modalities: small_cnn or alexnet")
+    image_resolutions: tuple[int, ...] = _option((28, 64, 128), "rows and columns of the images")
+    audio_resolutions: tuple[int, ...] = _option((32, 64, 128), "mel bands and frames of the spectrograms")
+    image_epochs: tuple[int, ...] = _option((8, 5, 4), "training epochs at each image resolution")
+    audio_epochs: tuple[int, ...] = _option((15, 12, 8), "training epochs at each audio resolution")
+    image_limit: int | None = _option(5000, "most images of each part of the split that are used; null for all")
+    audio_limit: int | None = _option(2500, "most clips of each part of the split that are used; null for all")
+    training_seeds: tuple[int, ...] = _option((0,), "one model is trained for each")
+    samples_per_seed: int = _option(24, "test samples explained for each model")
+    methods: tuple[str, ...] = _option(tuple(EXPLAINERS), "explanation methods")
+    metrics: tuple[str, ...] = _option(tuple(METRICS), "metrics")
+    faithfulness_runs: int = _option(100, "random subsets removed from each sample")
+    sensitivity_draws: int = _option(5, "noisy copies of each sample that are explained again")
+    alternatives: int = _option(3, "other classes explained by the random-logit metric")
+    metric_seed: int = _option(0, "seed of everything random in the metrics")
+    device: str = _option("auto", "auto, cpu or cuda")
+    threads: int | None = _option(None, "CPU threads; PyTorch's own choice if not given")
+    results: str = _option("results", "folder of the results store")
+    checkpoints: str = _option("checkpoints", "folder of the checkpoints")
+
+    def __post_init__(self) -> None:
+        _known("method", self.methods, EXPLAINERS)
+        _known("metric", self.metrics, METRICS)
+        two_dimensional = {name: value for name, value in ARCHITECTURES.items() if value.dimensions == 2}
+        _known("architecture", (self.architecture,), two_dimensional)
+        for modality in ("image", "audio"):
+            resolutions, epochs = getattr(self, f"{modality}_resolutions"), getattr(self, f"{modality}_epochs")
+            if len(resolutions) != len(epochs):
+                raise UserError(
+                    f"{modality}_resolutions has {len(resolutions)} entries and {modality}_epochs has {len(epochs)}; "
+                    "give one number of epochs for each resolution"
+                )
+            if len(set(resolutions)) != len(resolutions) or not resolutions or min(resolutions) < 1:
+                raise UserError(f"{modality}_resolutions is {list(resolutions)}; give different positive numbers")
+        if not self.training_seeds or len(set(self.training_seeds)) != len(self.training_seeds):
+            raise UserError(f"training_seeds is {list(self.training_seeds)}; give at least one, each once")
+        if self.samples_per_seed < 1:
+            raise UserError(f"samples_per_seed is {self.samples_per_seed}; it has to be at least 1")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"threads is {self.threads}; it has to be at least 1")
+        select_device(self.device)
+
+
+# Times on two cores; quick also fits the ten minutes of `make demo`.
+PROFILES: dict[str, Objective1Config] = {
+    "quick": Objective1Config(),
+    "standard": Objective1Config(
+        profile="standard",
+        image_epochs=(6, 3, 2),
+        audio_epochs=(25, 25, 20),
+        image_limit=None,
+        audio_limit=None,
+        training_seeds=(0, 1, 2),
+        samples_per_seed=70,
+        sensitivity_draws=10,
+    ),
+    "full": Objective1Config(
+        profile="full",
+        image_epochs=(12, 8, 8),
+        audio_epochs=(40, 40, 40),
+        image_limit=None,
+        audio_limit=None,
+        training_seeds=(0, 1, 2),
+        samples_per_seed=500,
+        sensitivity_draws=50,
+        alternatives=9,
+    ),
+}
+
+
+def _known(what: str, names: tuple[str, ...], registry: dict[str, Any]) -> None:
+    if not names:
+        raise UserError(f"no {what} is chosen; choose among {', '.join(registry)}")
+    for name in names:
+        if name not in registry:
+            raise UserError(f"{what} is {name!r}; choose among {', '.join(registry)}")

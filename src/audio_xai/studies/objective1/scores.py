@@ -1,0 +1,168 @@
+"""Second stage: score every attribution with every metric, one shard a cell × method × metric."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audio_xai.core import Metric
+from audio_xai.metrics.faithfulness import FaithfulnessCorrelation, Removals
+from audio_xai.studies.models import load_model
+from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.objective1.plan import STUDY, Cell, Paths, cells, paths, scorer
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import select_device
+from audio_xai.utils.progress import bar
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One cell's model with what it explained, on the computing device."""
+
+    model: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    labels: Tensor
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work of one method and metric in one cell."""
+
+    place: Paths
+    method: str
+    metric_name: str
+    scorer: Metric
+    path: Path
+
+
+def units(config: Objective1Config, cell: Cell) -> list[Unit]:
+    """All work in one cell, methods within metrics."""
+    place = paths(config, cell)
+    planned = []
+    for metric_name in config.metrics:
+        for method in config.methods:
+            scored_by = scorer(config, cell, method, metric_name)
+            path = place.scores(method, scored_by, metric_name)
+            planned.append(Unit(place, method, metric_name, scored_by, path))
+    return planned
+
+
+def compute(config: Objective1Config) -> list[Path]:
+    """Score everything that has been explained and return the places of all shards.
+
+    Raises
+    ------
+    UserError
+        If a cell has not been explained yet.
+    """
+    device = select_device(config.device)
+    planned = [(cell, units(config, cell)) for cell in all_cells(config)]
+    with bar(sum(len(work) for _, work in planned), "metrics", "shard") as progress:
+        for cell, work in planned:
+            due = [unit for unit in work if not unit.path.exists()]
+            progress.update(len(work) - len(due))
+            if due:
+                progress.set_postfix_str(cell.label())
+                _compute_cell(config, cell, due, device, progress)
+    return [unit.path for _, work in planned for unit in work]
+
+
+def all_cells(config: Objective1Config) -> list[Cell]:
+    """Cells of both modalities.
+
+    Raises
+    ------
+    UserError
+        If the inputs or attributions of one are missing.
+    """
+    planned = cells(config, "image") + cells(config, "audio")
+    for cell in planned:
+        if not paths(config, cell).explained_by(config.methods):
+            script = "mnist_explanations.py" if cell.modality == "image" else "audiomnist_explanations.py"
+            raise UserError(
+                f"{cell.label()} has not been explained in profile {config.profile}; run "
+                f"experiments/objective1/{script} with the same options first"
+            )
+    return planned
+
+
+def _compute_cell(config: Objective1Config, cell: Cell, due: list[Unit], device: torch.device, progress: Any) -> None:
+    place = due[0].place
+    model, card = load_model(place.weights, cell.wanted, device)
+    tensors, metadata = place.store.load_tensors(place.inputs())
+    explained = Explained(
+        model.body,
+        tensors["inputs"].to(device),
+        tensors["predictions"].to(device),
+        tensors["labels"],
+        metadata | {"checkpoint": card.weights_sha256},
+    )
+    observed: dict[Metric, tuple[Removals, float]] = {}
+    for unit in due:
+        attributions = place.store.load_tensors(place.attributions(unit.method))[0]["attributions"].to(device)
+        started = time.perf_counter()
+        scores, shared_seconds = _scores(unit.scorer, explained, attributions, observed)
+        seconds = time.perf_counter() - started + shared_seconds
+        place.store.save_rows(unit.path, _rows(config, unit, explained, scores, seconds))
+        place.store.log(
+            "scored", cell=cell.label(), method=unit.method, metric=unit.metric_name, seconds=round(seconds, 3)
+        )
+        progress.update(1)
+
+
+def _scores(
+    metric: Metric, explained: Explained, attributions: Tensor, observed: dict[Metric, tuple[Removals, float]]
+) -> tuple[Tensor, float]:
+    """Scores, and the seconds spent earlier on passes that they share with other methods."""
+    if not isinstance(metric, FaithfulnessCorrelation):
+        return metric(explained.model, explained.inputs, explained.targets, attributions), 0.0
+    # Removals do not depend on the attribution: observed once, judged for every method.
+    earlier = observed.get(metric)
+    if earlier is None:
+        started = time.perf_counter()
+        removals = metric.observe(explained.model, explained.inputs, explained.targets)
+        observed[metric] = (removals, time.perf_counter() - started)
+        return metric.judge(removals, explained.inputs, attributions), 0.0
+    removals, seconds = earlier
+    return metric.judge(removals, explained.inputs, attributions), seconds
+
+
+def _rows(
+    config: Objective1Config, unit: Unit, explained: Explained, scores: Tensor, seconds: float
+) -> list[dict[str, Any]]:
+    """One tidy row a sample; passes and seconds are a sample's share."""
+    cell, metadata, count = unit.place.cell, explained.metadata, len(explained.inputs)
+    shared = {
+        "study": STUDY,
+        "modality": cell.modality,
+        "dataset": metadata["dataset"],
+        "stand_in_for": metadata["stand_in_for"],
+        "split": metadata["split"],
+        "model": cell.wanted.architecture,
+        "training_seed": cell.wanted.training.seed,
+        "checkpoint": metadata["checkpoint"],
+        "domain": cell.domain.name,
+        "resolution": cell.wanted.resolution,
+        "method": unit.method,
+        "metric": unit.metric_name,
+        "baseline": cell.baseline.name,
+        "seed": config.metric_seed,
+        "passes": unit.scorer.passes(explained.model, explained.inputs) // count,
+        "seconds": seconds / count,
+    }
+    return [
+        shared
+        | {
+            "sample": metadata["ids"][row],
+            "speaker": metadata["speakers"][row],
+            "label": int(explained.labels[row]),
+            "prediction": int(explained.targets[row]),
+            "score": float(scores[row]),
+        }
+        for row in range(count)
+    ]

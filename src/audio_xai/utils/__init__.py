@@ -1,0 +1,1 @@
+"""Leaves that every other room may use: errors, seeding, progress, the store, statistics."""

@@ -1,0 +1,125 @@
+"""Configurations from profiles, YAML files and command lines, refusing what they do not know."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.files import write_text
+
+Config = TypeVar("Config")
+
+
+def parse(
+    config_type: type[Config],
+    profiles: Mapping[str, Config],
+    description: str,
+    examples: Sequence[str],
+    argv: Sequence[str] | None = None,
+) -> Config:
+    """Configuration from ``--profile``, then ``--config FILE``, then single options, later ones winning.
+
+    Parameters
+    ----------
+    config_type : type
+        Frozen dataclass with a field ``profile``; each field's metadata holds its ``help``.
+    profiles : mapping
+        Complete configurations by name; the first is the default.
+    description, examples
+        For ``--help``.
+    argv : sequence of str or None
+        Arguments; None takes the process's.
+
+    Raises
+    ------
+    UserError
+        For an unknown profile, option or key, or a value of the wrong type.
+    """
+    chosen = _profile_named(argv, profiles)
+    parser = ArgumentParser(
+        exit_on_error=False,
+        description=description,
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        formatter_class=_Formatter,
+    )
+    parser.add_argument("--config", action="config", help="YAML file of these options, by their names")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    hints = get_type_hints(config_type)
+    for field in fields(config_type):  # type: ignore[arg-type]
+        parser.add_argument(
+            f"--{field.name}",
+            type=hints[field.name],
+            default=getattr(chosen, field.name),
+            help=field.metadata["help"],
+        )
+    try:
+        parsed = parser.parse_args(argv)
+    except ArgumentError as error:
+        raise UserError(_one_sentence(str(error), [field.name for field in fields(config_type)])) from error  # type: ignore[arg-type]
+    values = {field.name: _as_tuple(parsed[field.name]) for field in fields(config_type)}  # type: ignore[arg-type]
+    return config_type(**values)
+
+
+def save_yaml(path: Path, content: Any) -> None:
+    """Write plain data as YAML, keys in their own order, in one step."""
+    write_text(path, yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True))
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Examples as they are written, and every default."""
+
+
+def _profile_named(argv: Sequence[str] | None, profiles: Mapping[str, Config]) -> Config:
+    """Profile that the command line names, before anything else is read, since it sets all other defaults."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--profile", default=None)
+    early.add_argument("--config", default=None)
+    known, _ = early.parse_known_args(argv)
+    name = known.profile or _profile_in_file(known.config) or next(iter(profiles))
+    if name not in profiles:
+        raise UserError(f"profile is {name!r}; choose one of {', '.join(profiles)}")
+    return profiles[name]
+
+
+def _profile_in_file(path: str | None) -> str | None:
+    if path is None or not Path(path).is_file():
+        return None
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"configuration {path} is no YAML ({' '.join(str(error).split())}); correct it") from error
+    if not isinstance(content, dict):
+        raise UserError(f"configuration {path} holds no options; write lines of the form 'name: value'")
+    name = content.get("profile")
+    return None if name is None else str(name)
+
+
+def _one_sentence(message: str, names: Sequence[str]) -> str:
+    """The parser's message in one line, with the option that was probably meant."""
+    message = " ".join(message.split())
+    wrong = re.search(r"Option '([^']+)'|unrecognized arguments: --([^\s=]+)", message)
+    if wrong is None:
+        return f"{message.rstrip('.')}; see --help"
+    key = wrong.group(1) or wrong.group(2)
+    close = difflib.get_close_matches(key, names, n=1)
+    remedy = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}"
+    return f"there is no option or configuration key {key!r}; {remedy}"
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
