@@ -125,6 +125,17 @@ def test_order_and_repetition_change_no_bit() -> None:
     assert once != mean_interval(scores, clusters, seed=6)
 
 
+def test_equal_groups_differ_by_exactly_nothing() -> None:
+    interval = difference_interval([0.3] * 6, [0, 0, 0, 1, 1, 1], [0.3] * 5, range(5), seed=0)
+    assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
+    assert not interval.excludes_zero
+
+
+def test_constant_scores_have_a_slope_of_exactly_nothing() -> None:
+    slopes = slopes_per_doubling([0.3] * 6, [28, 64, 128] * 2, [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1])
+    assert (slopes["slope"] == 0).all()
+
+
 def trend_rows(slope: float, noise: float, seed: int = 0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     rows = pd.MultiIndex.from_product([range(40), [28, 64, 128]], names=["pair", "resolution"]).to_frame(index=False)

@@ -21,10 +21,26 @@ from audio_xai.datasets.download import check_free_space
 from audio_xai.utils.commands import storage_errors
 from audio_xai.utils.errors import UserError
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    # A member that is a file in one place of the archive and a folder in another.
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
 _ENCRYPTED = 0x1
 # What may lie in a folder that a dataset is put into; it is kept.
 _PLACEHOLDER = ".gitkeep"
+
+
+class DamagedArchive(UserError):  # noqa: N818
+    """The archive cannot be read to its end; fetching it again may help."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +73,9 @@ def unpack(archive: Path, folder: Path) -> None:
             with tarfile.open(archive) as tarred:
                 _unpack_members(archive, _tar_members(archive, tarred), folder)
         else:
-            raise UserError(f"{archive} is no zip or tar archive; give one or a folder")
-    except (*_DAMAGE, KeyError, NotImplementedError) as error:
-        raise UserError(f"{archive} is damaged ({error}); delete it and fetch it again") from error
+            raise DamagedArchive(f"{archive} is no zip or tar archive; give one or a folder")
+    except _DAMAGE as error:
+        raise DamagedArchive(f"{archive} is damaged ({error}); delete it and fetch it again") from error
 
 
 @contextmanager
@@ -142,7 +158,7 @@ def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> list[_Member]:
             raise UserError(f"{archive} is encrypted; unpack it and give the folder")
         link = None
         if stat.S_ISLNK(entry.external_attr >> 16):
-            link = posixpath.join(posixpath.dirname(entry.filename), zipped.read(entry).decode())
+            link = posixpath.join(posixpath.dirname(entry.filename), os.fsdecode(zipped.read(entry)))
         opened = entry.filename if link is None else posixpath.normpath(link)
         members.append(_Member(entry.filename, entry.is_dir(), link, entry.file_size, _zip_opener(zipped, opened)))
     return members

@@ -80,11 +80,12 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(target.name + ".part"), target.with_name(target.name + ".note.json")
     job = _Job(url, *beside, checksum, timeout_s)
+    if target.is_file() and _noted(job).get("url") == url and _has_checksum(target, checksum):
+        return target
     _fetch_patiently(job, pause_s)
     _verify(job)
     with storage_errors(target):
         os.replace(job.part, target)
-        job.note.unlink(missing_ok=True)
     return target
 
 
@@ -173,11 +174,12 @@ def _fetch(job: _Job) -> None:
         response = urllib.request.urlopen(urllib.request.Request(job.url, headers=headers), timeout=job.timeout_s)
     except urllib.error.HTTPError as error:
         with error:
-            return _refused(job, error, offset)
+            _refused(job, error, offset)
     except _BROKEN_OFF as error:
         raise _TryAgain(_plain(error)) from error
-    with response:
-        _receive(job, response, offset)
+    else:
+        with response:
+            _receive(job, response, offset)
 
 
 def _resume_point(job: _Job) -> tuple[int, str | None]:
@@ -185,16 +187,19 @@ def _resume_point(job: _Job) -> tuple[int, str | None]:
 
     Without a validator only a checksum tells whether the two halves belong together.
     """
-    validator = None
-    if job.part.is_file() and job.note.is_file():
-        try:
-            note = json.loads(job.note.read_text(encoding="utf-8"))
-        except ValueError:
-            note = {}
-        validator = note.get("validator") if note.get("url") == job.url else None
-        if validator or (job.checksum and note.get("url") == job.url):
-            return job.part.stat().st_size, validator
+    note = _noted(job)
+    validator = note.get("validator")
+    if job.part.is_file() and note.get("url") == job.url and (validator or job.checksum):
+        return job.part.stat().st_size, validator
     return 0, None
+
+
+def _noted(job: _Job) -> dict[str, str]:
+    """The address that the bytes at hand come from, and the server's validator; empty if nothing is at hand."""
+    if not job.note.is_file():
+        return {}
+    note = json.loads(job.note.read_text(encoding="utf-8"))
+    return {key: value for key, value in note.items() if value is not None}
 
 
 def _refused(job: _Job, error: urllib.error.HTTPError, offset: int) -> None:
@@ -261,15 +266,21 @@ def _plain(error: Exception) -> str:
 
 
 def _verify(job: _Job) -> None:
-    if job.checksum is None:
+    if _has_checksum(job.part, job.checksum):
         return
-    algorithm, _, expected = job.checksum.partition(":")
+    algorithm = str(job.checksum).partition(":")[0]
     found = file_checksum(job.part, algorithm)
-    if found != expected:
-        with storage_errors(job.part):
-            job.part.unlink()
-            job.note.unlink(missing_ok=True)
-        raise DownloadFailed(
-            f"{job.url} arrived with {algorithm} {found} instead of {expected} and was removed; "
-            "try again or take the file from another place"
-        )
+    with storage_errors(job.part):
+        job.part.unlink()
+        job.note.unlink(missing_ok=True)
+    raise DownloadFailed(
+        f"{job.url} arrived with {algorithm}:{found} instead of {job.checksum} and was removed; "
+        "try again or take the file from another place"
+    )
+
+
+def _has_checksum(file: Path, checksum: str | None) -> bool:
+    if checksum is None:
+        return True
+    algorithm, _, expected = checksum.partition(":")
+    return file_checksum(file, algorithm) == expected

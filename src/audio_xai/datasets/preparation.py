@@ -9,11 +9,14 @@ import json
 import os
 import shutil
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 from audio_xai.datasets import DATASETS, audio_mnist, fsdd, mnist
-from audio_xai.datasets.archives import put_in_place, require_vacant, staging, unpack
+from audio_xai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
 from audio_xai.datasets.download import DownloadFailed, check_free_space, download, file_checksum
 from audio_xai.datasets.speech import SpeechFolder
 from audio_xai.utils.commands import storage_errors
@@ -85,9 +88,7 @@ def install_from_public(name: str, root: Path, answering: frozenset[str]) -> Non
 def install_from_url(name: str, root: Path, url: str) -> None:
     """Download an archive from ``url`` and put the dataset in it to ``root/name``."""
     require_vacant(root / name)
-    archive = download(url, root / _DOWNLOADS / name / "archive")
-    install_from_archive(name, root, archive, url)
-    _forget_downloads(name, root)
+    _install_downloaded(name, root, url)
 
 
 def install_from_folder(name: str, root: Path, folder: Path) -> None:
@@ -103,8 +104,7 @@ def install_from_folder(name: str, root: Path, folder: Path) -> None:
     located = _require_located(name, folder)
     with staging(target) as work, storage_errors():
         check_free_space(work, _size_bytes(located.folder))
-        hidden = shutil.ignore_patterns(".*", MANIFEST)
-        shutil.copytree(located.folder, work / "complete" / located.inner, ignore=hidden)
+        _copy_visible(located.folder, work / "complete" / located.inner)
         _finish(name, work / "complete", target, {"source": str(folder)})
 
 
@@ -190,12 +190,18 @@ def _install_public_archive(name: str, root: Path, public: PublicArchive) -> Non
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     check_free_space(root, public.needed_bytes)
-    archive = download(public.url, root / _DOWNLOADS / name / "archive")
+    _install_downloaded(name, root, public.url)
+
+
+def _install_downloaded(name: str, root: Path, url: str) -> None:
+    archive = download(url, root / _DOWNLOADS / name / "archive")
     try:
-        install_from_archive(name, root, archive, public.url)
-    finally:
-        # An archive that turned out damaged must not be met again.
+        install_from_archive(name, root, archive, url)
+    except (DamagedArchive, DownloadFailed) as error:
+        # It must not be taken for a finished download next time.
         _forget_downloads(name, root)
+        raise DownloadFailed(str(error)) from error
+    _forget_downloads(name, root)
 
 
 def _finish(name: str, complete: Path, target: Path, about: dict[str, object]) -> None:
@@ -232,8 +238,21 @@ def _write_manifest(folder: Path, manifest: dict[str, object]) -> None:
     os.replace(temporary, folder / MANIFEST)
 
 
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in files if not name.startswith(".") and name != MANIFEST)
+
+
 def _size_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in _visible_files(folder) if file.is_file())
+
+
+def _copy_visible(folder: Path, target: Path) -> None:
+    for file in tqdm(_visible_files(folder), desc="copying", unit="file", disable=None, leave=False):
+        place = target / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
 
 
 def _forget_downloads(name: str, root: Path) -> None:

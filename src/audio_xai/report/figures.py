@@ -10,16 +10,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from textwrap import fill
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -45,7 +49,7 @@ from audio_xai.utils.errors import UserError
 
 WIDTH_INCHES = 6.3
 PNG_DPI = 200
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {  # Any: Matplotlib types the keys one by one
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8,
@@ -65,6 +69,11 @@ SETTINGS: dict[str, Any] = {
 UNCOLOURED = "#eeeeee"
 FREQUENCY_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 CLIP_PERCENTILE = 99.5
+ATTRIBUTION_COLOURS = "RdBu_r"
+# No darker than mid-grey, so that both ends of the attribution colours stand out from it.
+BACKGROUND_COLOURS = LinearSegmentedColormap.from_list("background", ["white", "#8c8c8c"])
+PAIR_MARKERS = ("o", "s", "^", "D", "v", "P")
+PAIR_COLOURS = ("#56B4E9", "#0072B2", "#000000", "#E69F00", "#D55E00", "#009E73")
 
 Axis = tuple[str, str, Sequence[float]]
 Floats = NDArray[np.float64]
@@ -77,7 +86,7 @@ class Overlay:
     Attributes
     ----------
     title : str
-        Title of the figure and, made plain, its file name.
+        Title of the figure and, made plain, its file name; names stand-in data where they are shown.
     inputs : ndarray, shape (rows, columns)
         The input, in ``value_unit``.
     attributions : mapping of str to ndarray, each (rows, columns)
@@ -124,22 +133,20 @@ def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Direc
     tidy = prepared(rows)
     cells = cell_means(tidy, Resampling())
     differences = modality_differences(tidy, directions, Resampling())
-    drawn: dict[str, Callable[[], Figure]] = {}
-    for modality in in_order(cells["modality"], MODALITIES):
-        drawn[f"heatmap_{modality}"] = lambda modality=modality: heat_map(
-            cells[cells["modality"] == modality], directions, dataset_name(rows, modality)
-        )
+    names = {modality: dataset_name(rows, modality) for modality in in_order(cells["modality"], MODALITIES)}
+    drawn: dict[str, Callable[[], Figure]] = {
+        f"heatmap_{modality}": partial(heat_map, cells[cells["modality"] == modality], directions, name)
+        for modality, name in names.items()
+    }
     if cells.groupby("modality")["resolution"].nunique().max() > 1:
-        names = {modality: dataset_name(rows, modality) for modality in set(cells["modality"])}
-        drawn["resolution_curves"] = lambda: resolution_curves(cells, directions, names)
+        drawn["resolution_curves"] = partial(resolution_curves, cells, directions, names)
     if not differences.empty:
-        title = f"{dataset_name(rows, 'audio')} − {dataset_name(rows, 'image')}"
-        drawn["audio_minus_image"] = lambda: difference_forest(differences, directions, title)
+        drawn["audio_minus_image"] = partial(difference_forest, differences, directions, names)
     for overlay in overlays:
         name = f"overlay_{_plain(overlay.title)}"
         if name in drawn:
             raise UserError(f"two overlays are titled {overlay.title!r}; give every overlay a title of its own")
-        drawn[name] = lambda overlay=overlay: attribution_overlay(overlay)
+        drawn[name] = partial(attribution_overlay, overlay)
     return [path for name, draw in drawn.items() for path in _save(draw, destination / name)]
 
 
@@ -160,7 +167,7 @@ def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figur
         bar.set_ticks(list(range(1, len(methods) + 1)))
         bar.ax.tick_params(length=0)
         bar.set_label("rank of the mean within its column, 1 = best; columns without a better end stay grey")
-        figure.suptitle(f"{dataset}: mean ± half-width of the 95 % interval")
+        _title(figure, f"{dataset}: mean ± half-width of the 95 % interval")
         return figure
 
 
@@ -181,35 +188,34 @@ def resolution_curves(cells: pd.DataFrame, directions: Directions, datasets: Map
         for axes in grid[-1]:
             axes.set_xlabel("resolution (rows)")
         figure.align_ylabels(list(grid[:, 0]))
-        handles = [_method_handle(method, "-") for method in methods]
+        handles = [_method_handle(method) for method in methods]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
         return figure
 
 
-def difference_forest(differences: pd.DataFrame, directions: Directions, title: str) -> Figure:
+def difference_forest(differences: pd.DataFrame, directions: Directions, datasets: Mapping[str, str]) -> Figure:
     """Audio − image for every method, a panel a metric; filled markers where the interval excludes zero."""
     with _settings():
         metrics, methods = in_order(differences["metric"], METRICS), in_order(differences["method"], METHODS)
         pairs = differences[["audio_resolution", "image_resolution"]].drop_duplicates().to_numpy().tolist()
         columns = min(3, len(metrics))
         lines = math.ceil(len(metrics) / columns)
-        figure = _figure(0.7 + lines * (0.5 + 0.28 * len(methods)))
+        figure = _figure(0.9 + lines * (0.5 + 0.28 * len(methods)))
         grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
         for axes, metric in zip(grid.flat, metrics, strict=False):
             _forest_panel(axes, differences[differences["metric"] == metric], methods, pairs)
-            axes.set_title(
-                metric_style(metric).name.replace("Parameter randomisation (MPRT)", "Parameter rand. (MPRT)")
-            )
+            name = metric_style(metric).name
+            axes.set_title(name if len(name) <= 25 else _two_lines(name))
             axes.set_xlabel(_better_side(directions.get(metric)))
         for axes in grid.flat[len(metrics) :]:
             axes.set_visible(False)
         handles = [
-            *(_pair_handle(position, matched(*pair)) for position, pair in enumerate(pairs)),
+            *(_pair_handle(position, f"resolution {matched(*pair)}") for position, pair in enumerate(pairs)),
             Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", label="interval excludes 0"),
             Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", mfc="white", label="includes 0"),
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-        figure.suptitle(f"{title}: difference of means with its 95 % interval")
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, columnspacing=1.2)
+        _title(figure, "Difference of means, audio − image, with its 95 % interval", *_named(datasets))
         return figure
 
 
@@ -223,27 +229,36 @@ def attribution_overlay(overlay: Overlay) -> Figure:
         methods = in_order(overlay.attributions, METHODS)
         columns = min(4, len(methods) + 1)
         lines = math.ceil((len(methods) + 1) / columns)
-        aspect = 1.0 if _is_image(overlay) else 0.95
-        figure = _figure(0.95 + lines * (0.25 + aspect * 1.35))
+        panel_inches = 1.45 if _is_image(overlay) else 1.3
+        figure = _figure(0.95 + lines * (0.28 + panel_inches))
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
         panels[0].set_title("Input")
         for axes, method in zip(panels[1:], methods, strict=False):
-            attributed = _show_attributions(axes, overlay, overlay.attributions[method])
+            _show_attributions(axes, overlay, overlay.attributions[method])
             axes.set_title(method_style(method).name)
         for axes in panels[len(methods) + 1 :]:
             axes.set_visible(False)
         _label_axes(grid, overlay, len(methods) + 1)
-        bars = {"location": "bottom", "aspect": 14, "pad": 0.02, "shrink": 0.95}
         middle = max(1, columns // 2)
-        figure.colorbar(shown, ax=list(grid[:, :middle].flat), label=f"input ({overlay.value_unit})", **bars)
-        if methods:
-            label = "attribution (share of its 99.5th percentile)"
-            rest = list(grid[:, middle:].flat) or list(grid[:, :middle].flat)
-            figure.colorbar(attributed, ax=rest, label=label, extend="both", **bars)
-        figure.suptitle(overlay.title)
+        left, right = list(grid[:, :middle].flat), list(grid[:, middle:].flat)
+        _colour_bar(figure, shown, left, f"input ({overlay.value_unit})")
+        if right:
+            scale = ScalarMappable(Normalize(-1, 1), ATTRIBUTION_COLOURS)
+            bar = _colour_bar(figure, scale, right, "attribution ÷ 99.5th percentile of its size", extend="both")
+            bar.set_ticks([-1, -0.5, 0, 0.5, 1])
+        _title(figure, overlay.title)
         return figure
+
+
+def _title(figure: Figure, *lines: str) -> None:
+    """Title above everything, broken where it would be wider than the page."""
+    figure.suptitle("\n".join(fill(line, 84) for line in lines))
+
+
+def _named(datasets: Mapping[str, str]) -> list[str]:
+    return [f"{modality}: {name}" for modality, name in datasets.items()]
 
 
 def _settings() -> AbstractContextManager[None]:
@@ -251,7 +266,7 @@ def _settings() -> AbstractContextManager[None]:
 
 
 def _figure(height_inches: float) -> Figure:
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=PNG_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -262,6 +277,9 @@ def _save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
     metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
     with _settings():
         figure = draw()
+        # Laid out once, so that both formats look the same.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for kind, told in metadata.items():
             buffer = BytesIO()
             figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=told)
@@ -331,7 +349,7 @@ def _two_lines(name: str) -> str:
     return f"{name[:place]}\n{name[place + 1 :]}"
 
 
-def _curves(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style: str) -> None:
+def _curves(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style: Literal["-", "--"]) -> None:
     for method in methods:
         own = cells[cells["method"] == method].sort_values("resolution")
         style = method_style(method)
@@ -356,22 +374,17 @@ def _curves(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _method_handle(method: str, line_style: str) -> Line2D:
+def _method_handle(method: str) -> Line2D:
     style = method_style(method)
     return Line2D(
         [],
         [],
         color=style.colour,
         marker=style.marker,
-        linestyle=line_style,
         markersize=4,
         linewidth=1,
         label=style.name,
     )
-
-
-PAIR_MARKERS = ("o", "s", "^", "D", "v", "P")
-PAIR_COLOURS = ("#56B4E9", "#0072B2", "#000000", "#E69F00", "#D55E00", "#009E73")
 
 
 def _pair_handle(position: int, label: str) -> Line2D:
@@ -411,7 +424,7 @@ def _better_side(higher_is_better: bool | None) -> str:
     return {
         True: "audio better →",
         False: "← audio better",
-        None: "audio sparser or fuller: no better side",
+        None: "audio higher →",
     }[higher_is_better]
 
 
@@ -419,31 +432,47 @@ def _is_image(overlay: Overlay) -> bool:
     return overlay.row_axis[1] != "Hz"
 
 
-def _origin(overlay: Overlay) -> Any:
+def _origin(overlay: Overlay) -> Literal["upper", "lower"]:
     return "upper" if _is_image(overlay) else "lower"
 
 
-def _show_input(axes: Axes, overlay: Overlay, colours: str, **kept: Any) -> AxesImage:
-    aspect = "equal" if _is_image(overlay) else "auto"
+def _aspect(overlay: Overlay) -> Literal["equal", "auto"]:
+    return "equal" if _is_image(overlay) else "auto"
+
+
+def _show_input(axes: Axes, overlay: Overlay, colours: str | LinearSegmentedColormap) -> AxesImage:
     return axes.imshow(
-        overlay.inputs, cmap=colours, origin=_origin(overlay), aspect=aspect, interpolation="nearest", **kept
+        overlay.inputs, cmap=colours, origin=_origin(overlay), aspect=_aspect(overlay), interpolation="nearest"
     )
 
 
-def _show_attributions(axes: Axes, overlay: Overlay, attributions: Floats) -> AxesImage:
-    """Attributions in red and blue, transparent at zero, over the input in light grey."""
-    _show_input(axes, overlay, "Greys")
-    scale = float(np.percentile(np.abs(attributions), CLIP_PERCENTILE)) or float(np.abs(attributions).max()) or 1.0
-    shares = attributions / scale
-    return axes.imshow(
+def _show_attributions(axes: Axes, overlay: Overlay, attributions: Floats) -> None:
+    """Attributions in red and blue, transparent towards zero, over the input in grey."""
+    _show_input(axes, overlay, BACKGROUND_COLOURS)
+    sizes = np.abs(attributions)
+    scale = float(np.percentile(sizes, CLIP_PERCENTILE)) or float(sizes.max()) or 1.0
+    shares = np.clip(attributions / scale, -1, 1)
+    axes.imshow(
         shares,
-        cmap="RdBu_r",
+        cmap=ATTRIBUTION_COLOURS,
         vmin=-1,
         vmax=1,
-        alpha=0.75,
+        alpha=np.sqrt(np.abs(shares)),
         origin=_origin(overlay),
-        aspect="equal" if _is_image(overlay) else "auto",
+        aspect=_aspect(overlay),
         interpolation="nearest",
+    )
+
+
+def _colour_bar(
+    figure: Figure,
+    shown: ScalarMappable,
+    panels: Sequence[Axes],
+    label: str,
+    extend: Literal["neither", "both"] = "neither",
+) -> Colorbar:
+    return figure.colorbar(
+        shown, ax=list(panels), location="bottom", aspect=28, pad=0.02, shrink=0.9, label=label, extend=extend
     )
 
 

@@ -32,6 +32,8 @@ from scipy.stats import norm
 from audio_xai.utils.errors import UserError
 
 Floats = NDArray[np.float64]
+# Equal scores must give no difference at all: what is this small beside the numbers it came from is rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,9 @@ def slopes_per_doubling(
         return pd.DataFrame({"slope": [], "cluster": []})
     octaves = np.log2(grid.columns.to_numpy(dtype=np.float64))
     centred = octaves - octaves.mean()
-    slopes = grid.to_numpy(dtype=np.float64) @ (centred / (centred**2).sum())
+    scores_by_pair = grid.to_numpy(dtype=np.float64)
+    slopes = scores_by_pair @ (centred / (centred**2).sum())
+    slopes[np.abs(slopes) <= ROUNDING * np.abs(scores_by_pair).max(axis=1)] = 0  # NaN compares as False and stays
     return pd.DataFrame({"slope": slopes, "cluster": cluster_of_pair["first"].to_numpy()}, index=grid.index)
 
 
@@ -230,6 +234,8 @@ def _interval(groups: Sequence[_ClusterSums], confidence: float, resamples: int,
         raise UserError(f"resamples is {resamples}; give at least 1")
     signs = (1.0, -1.0)[: len(groups)]
     estimate = sum(sign * group.mean for sign, group in zip(signs, groups, strict=True))
+    if abs(estimate) <= ROUNDING * max(abs(group.mean) for group in groups):
+        estimate = 0.0
     low = high = float("nan")
     if all(group.sums.size >= 2 for group in groups):
         replicates = np.zeros(resamples)
@@ -252,8 +258,7 @@ def _bca_ends(
     estimate: float, replicates: Floats, jackknives: Sequence[Floats], confidence: float
 ) -> tuple[float, float]:
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    scale = max(1.0, abs(estimate))
-    if np.ptp(replicates) <= 1e-12 * scale:  # all clusters agree; what is left is rounding
+    if np.ptp(replicates) <= ROUNDING * max(1.0, abs(estimate)):  # all clusters agree
         return estimate, estimate
     below = np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2
     if 0 < below < 1:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from audio_xai.studies.objective1.comparison import compare, load_rows
+from audio_xai.report.terminal import print_table
+from audio_xai.studies.objective1.comparison import compare, context_of, directions_of, load_rows
 from audio_xai.studies.objective1.config import PROFILES, Objective1Config
 from audio_xai.studies.objective1.explanations import explain
 from audio_xai.studies.objective1.plan import STUDY
@@ -38,10 +39,8 @@ def metrics(config: Objective1Config) -> None:
 
 def comparison(config: Objective1Config) -> None:
     """Write and print the comparison."""
-    from audio_xai.report.objective1 import print_table
-
     written = compare(config)
-    print_table(load_rows(config))
+    print_table(load_rows(config), directions_of(config), context_of(config))
     print("\nSummary and figures:")
     for path in written:
         print(f"  {path}")

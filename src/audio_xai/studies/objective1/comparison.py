@@ -40,9 +40,9 @@ def compare(config: Objective1Config) -> list[Path]:
         if earlier == made_from and all(Path(place).exists() for place in places):
             return [Path(place) for place in places]
     rows = load_rows(config)
-    directions = higher_is_better(config, planned[0])
+    directions = directions_of(config)
     cards = [asdict(checkpoints.read_card(paths(config, cell).weights)) for cell in planned]
-    written = [*write_summary(rows, cards, directions, _context(config), store.summaries)]
+    written = [*write_summary(rows, cards, directions, context_of(config), store.summaries)]
     written += write_all(rows, overlays(config), directions, store.figures)
     write_text(outputs, "\n".join([made_from, *map(str, written)]) + "\n")
     store.log("compared", profile=config.profile, rows=len(rows))
@@ -93,7 +93,13 @@ def _title(metadata: dict[str, Any], tensors: dict[str, Any], sample: int) -> st
     return f"{metadata['dataset']}{stand_in}: digit {label}{spoken}, predicted {prediction}"
 
 
-def _context(config: Objective1Config) -> dict[str, Any]:
+def directions_of(config: Objective1Config) -> dict[str, bool]:
+    """Whether higher is better, for every metric of the study."""
+    return higher_is_better(config, all_cells(config)[0])
+
+
+def context_of(config: Objective1Config) -> dict[str, Any]:
+    """Where the numbers come from: command, profile, commit and every setting."""
     cell = all_cells(config)[0]
     return {
         "command": f"python experiments/objective1/comparison_analysis.py --profile {config.profile}",

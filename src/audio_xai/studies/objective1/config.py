@@ -14,6 +14,14 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+def _known(what: str, names: tuple[str, ...], registry: dict[str, Any]) -> None:
+    if not names:
+        raise UserError(f"no {what} is chosen; choose among {', '.join(registry)}")
+    for name in names:
+        if name not in registry:
+            raise UserError(f"{what} is {name!r}; choose among {', '.join(registry)}")
+
+
 @dataclass(frozen=True)
 class Objective1Config:
     """Everything that decides the numbers of Objective 1; each field is an option of its scripts."""
@@ -92,11 +100,3 @@ PROFILES: dict[str, Objective1Config] = {
         alternatives=9,
     ),
 }
-
-
-def _known(what: str, names: tuple[str, ...], registry: dict[str, Any]) -> None:
-    if not names:
-        raise UserError(f"no {what} is chosen; choose among {', '.join(registry)}")
-    for name in names:
-        if name not in registry:
-            raise UserError(f"{what} is {name!r}; choose among {', '.join(registry)}")

@@ -1,0 +1,176 @@
+"""Nothing lands outside its folder, and nothing half-written is ever in place."""
+
+import io
+import stat
+import tarfile
+import zipfile
+from collections import namedtuple
+
+import pytest
+
+from audio_xai.datasets import archives
+from audio_xai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
+from audio_xai.utils.errors import UserError
+
+OUTSIDE = ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil", "\\evil"]
+
+
+def make_zip(file, members):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file
+
+
+def make_tar(file, members, mode="w:gz"):
+    with tarfile.open(file, mode) as archive:
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return file
+
+
+def add_link(file, name, target, kind):
+    with tarfile.open(file, "w") as archive:
+        content = tarfile.TarInfo("top/real")
+        content.size = 4
+        archive.addfile(content, io.BytesIO(b"real"))
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname = kind, target
+        archive.addfile(link)
+    return file
+
+
+@pytest.fixture
+def inside(tmp_path):
+    folder = tmp_path / "deep" / "inside"
+    folder.mkdir(parents=True)
+    return folder
+
+
+MEMBERS = [("top/a", b"first"), ("top/sub/b", b"second" * 1000)]
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar, lambda file, members: make_tar(file, members, "w")])
+def test_members_are_unpacked(tmp_path, inside, make):
+    unpack(make(tmp_path / "archive", MEMBERS), inside)
+    assert (inside / "top" / "a").read_bytes() == b"first"
+    assert (inside / "top" / "sub" / "b").read_bytes() == b"second" * 1000
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_members_outside_are_refused_and_nothing_is_left(tmp_path, inside, make, name):
+    archive = make(tmp_path / "archive", [*MEMBERS, (name, b"evil")])
+    with pytest.raises(UserError, match=r"evil.*outside"):
+        unpack(archive, inside)
+    assert list(inside.iterdir()) == []
+    assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+@pytest.mark.parametrize("target", ["../../secret", "/etc/passwd"])
+def test_links_to_the_outside_are_refused(tmp_path, inside, kind, target):
+    with pytest.raises(UserError, match=r"top/link.*outside"):
+        unpack(add_link(tmp_path / "archive", "top/link", target, kind), inside)
+    assert list(inside.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "target"), [(tarfile.SYMTYPE, "real"), (tarfile.LNKTYPE, "top/real")])
+def test_links_inside_become_copies(tmp_path, inside, kind, target):
+    unpack(add_link(tmp_path / "archive", "top/link", target, kind), inside)
+    assert (inside / "top" / "link").read_bytes() == b"real"
+    assert not (inside / "top" / "link").is_symlink()
+
+
+@pytest.mark.parametrize(("target", "fine"), [("a", True), ("../../secret", False), ("/etc/passwd", False)])
+def test_links_in_a_zip(tmp_path, inside, target, fine):
+    link = zipfile.ZipInfo("top/link")
+    link.create_system = 3
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive = make_zip(tmp_path / "archive", [*MEMBERS, (link, target)])
+    if fine:
+        unpack(archive, inside)
+        assert (inside / "top" / "link").read_bytes() == b"first"
+        return
+    with pytest.raises(UserError, match=r"top/link.*outside"):
+        unpack(archive, inside)
+    assert list(inside.iterdir()) == []
+
+
+def test_a_link_cannot_be_written_through(tmp_path, inside):
+    archive = add_link(tmp_path / "archive", "top/link", "../top", tarfile.SYMTYPE)
+    with pytest.raises(UserError, match="link"):
+        unpack(archive, inside)
+
+
+def test_devices_are_refused(tmp_path, inside):
+    with pytest.raises(UserError, match="device"):
+        unpack(add_link(tmp_path / "archive", "top/null", "", tarfile.CHRTYPE), inside)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "other"])
+def test_damage_is_one_sentence(tmp_path, inside, damage):
+    archive = make_zip(tmp_path / "archive", [("a", bytes(range(256)) * 50)])
+    content = bytearray(archive.read_bytes())
+    if damage == "flip":
+        content[60] ^= 0xFF
+    archive.write_bytes({"flip": bytes(content), "cut": bytes(content[:-30]), "other": b"no archive"}[damage])
+    with pytest.raises(DamagedArchive, match="archive is"):
+        unpack(archive, inside)
+
+
+def test_a_cut_tar_is_damaged(tmp_path, inside):
+    archive = make_tar(tmp_path / "archive", [("a", bytes(range(256)) * 500), ("b", b"x" * 5000)])
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(DamagedArchive):
+        unpack(archive, inside)
+
+
+def test_room_for_the_unpacked_files_is_checked_first(tmp_path, inside, monkeypatch):
+    usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10_000, 4_000, 6_004))
+    archive = make_zip(tmp_path / "archive", MEMBERS)
+    with pytest.raises(UserError, match="GB free"):
+        unpack(archive, inside)
+    assert list(inside.iterdir()) == []
+
+
+def test_staging_leaves_nothing_behind(tmp_path):
+    target = tmp_path / "data" / "set"
+
+    def interrupted():
+        with staging(target) as work:
+            (work / "half").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_what_killed_runs_left_is_removed_but_not_what_live_ones_use(tmp_path, monkeypatch):
+    target = tmp_path / "set"
+    prefix = archives._staging_prefix(target)
+    (tmp_path / f"{prefix}123").mkdir()
+    (tmp_path / f"{prefix}456").mkdir()
+    (tmp_path / f"{prefix}123" / "half").touch()
+    monkeypatch.setattr(archives, "_still_runs", lambda process: process == 456)
+    with staging(target):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == [f"{prefix}456"]
+
+
+def test_the_placeholder_is_kept_and_the_users_files_are_not_overwritten(tmp_path):
+    target = tmp_path / "set"
+    target.mkdir()
+    (target / ".gitkeep").touch()
+    with staging(target) as work:
+        (work / "new").mkdir()
+        (work / "new" / "file").write_text("new")
+        put_in_place(work / "new", target)
+    assert sorted(entry.name for entry in target.iterdir()) == [".gitkeep", "file"]
+    with pytest.raises(UserError, match="file"):
+        require_vacant(target)
+    assert (target / "file").read_text() == "new"

@@ -1,0 +1,166 @@
+"""Downloads resume, are checked, and only a complete one gets its name."""
+
+import errno
+import hashlib
+import socket
+import threading
+import time
+from collections import namedtuple
+
+import pytest
+
+from audio_xai.datasets import download as module
+from audio_xai.datasets.download import DownloadFailed, check_free_space, download, reachable
+from audio_xai.utils.errors import UserError
+
+CONTENT = bytes(range(256)) * 4_000
+MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+
+
+@pytest.fixture
+def served(server):
+    server.content = CONTENT
+    return server
+
+
+def test_a_download_arrives_whole_and_is_not_repeated(served, tmp_path):
+    assert download(served.url, tmp_path / "new" / "a", MD5).read_bytes() == CONTENT
+    download(served.url, tmp_path / "new" / "a", MD5)
+    assert served.asked_ranges == [None]
+    assert not (tmp_path / "new" / "a.part").exists()
+
+
+def test_a_broken_download_goes_on_where_it_stopped(served, tmp_path):
+    served.breaks_after = [300_000, 200_000]
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+    assert served.asked_ranges == [None, "bytes=300000-", "bytes=500000-"]
+
+
+def test_another_run_goes_on_where_the_first_gave_up(served, tmp_path):
+    served.breaks_after = [1000, 1000, 1000, 1000]
+    with pytest.raises(DownloadFailed, match=f"4000 of {len(CONTENT)} bytes.*run the same command again"):
+        download(served.url, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+    assert served.asked_ranges[-1] == "bytes=4000-"
+
+
+def test_a_server_without_ranges_starts_again(served, tmp_path):
+    served.ranges = False
+    served.breaks_after = [300_000]
+    assert download(served.url, tmp_path / "a", MD5).read_bytes() == CONTENT
+
+
+def test_a_changed_file_starts_again(served, tmp_path):
+    served.breaks_after = [1000] * 4
+    with pytest.raises(DownloadFailed):
+        download(served.url, tmp_path / "a")
+    served.content, served.etag = CONTENT[::-1], '"two"'
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT[::-1]
+
+
+def test_without_a_validator_or_checksum_halves_are_not_joined(served, tmp_path):
+    served.etag = None
+    served.breaks_after = [1000]
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+    assert served.asked_ranges == [None, None]
+
+
+def test_a_finished_part_is_not_fetched_again(served, tmp_path, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_verify", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        download(served.url, tmp_path / "a")
+    monkeypatch.undo()
+    served.content = CONTENT
+    assert download(served.url, tmp_path / "a", MD5).read_bytes() == CONTENT
+    assert served.asked_ranges == [None, f"bytes={len(CONTENT)}-"]
+
+
+def test_another_content_is_removed(served, tmp_path):
+    served.content = CONTENT[:-1] + b"x"
+    with pytest.raises(DownloadFailed, match=f"instead of {MD5}"):
+        download(served.url, tmp_path / "a", MD5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_is_final_and_an_overload_is_not(served, tmp_path):
+    served.statuses = [503, 429]
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+    served.statuses = [404]
+    with pytest.raises(DownloadFailed, match="404"):
+        download(served.url, tmp_path / "b")
+    assert len(served.asked_ranges) == 4
+
+
+def test_only_the_web_is_downloaded_from(tmp_path):
+    with pytest.raises(DownloadFailed, match="ftp://"):
+        download("ftp://127.0.0.1/a", tmp_path / "a")
+
+
+def test_too_little_room_is_found_out_before_anything_is_written(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10, 10, len(CONTENT) - 1))
+    with pytest.raises(UserError, match="GB free"):
+        download(served.url, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10, 10, len(CONTENT)))
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_free_space_may_be_just_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10, 5, 5))
+    check_free_space(tmp_path, 5)
+    with pytest.raises(UserError):
+        check_free_space(tmp_path, 6)
+
+
+@pytest.mark.parametrize(("code", "said"), [(errno.ENOSPC, "no space"), (errno.EACCES, "no permission")])
+def test_what_the_disk_refuses_is_one_sentence(served, tmp_path, monkeypatch, code, said):
+    def refuse(*_):
+        raise OSError(code, "refused", str(tmp_path / "a"))
+
+    monkeypatch.setattr(module.os, "replace", refuse)
+    with pytest.raises(UserError, match=said):
+        download(served.url, tmp_path / "a")
+
+
+def test_a_server_that_answers_anything_is_reachable(server):
+    closed = socket.create_server(("127.0.0.1", 0))
+    refused = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    closed.close()
+    assert reachable([server.url, refused], 5.0) == {server.url}
+
+
+def test_a_hanging_resolver_is_given_up_on_in_time(server, monkeypatch):
+    released = threading.Event()
+    resolve = socket.getaddrinfo
+
+    def hang(host, *arguments, **options):
+        if host == "127.0.0.1":
+            return resolve(host, *arguments, **options)
+        released.wait(20)
+        raise socket.gaierror("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    before = set(threading.enumerate())
+    started = time.monotonic()
+    hanging = [f"https://host{number}.invalid/x" for number in range(5)]
+    assert reachable([*hanging, server.url], deadline_s=0.5) == {server.url}
+    assert time.monotonic() - started < 2
+    left_behind = set(threading.enumerate()) - before
+    assert all(thread.daemon for thread in left_behind)
+    released.set()
+    for thread in left_behind:
+        thread.join(5)
+
+
+def test_the_deadline_is_below_ten_seconds():
+    assert module.REACH_DEADLINE_S < 10

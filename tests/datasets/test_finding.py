@@ -1,0 +1,79 @@
+"""Where datasets are looked for, and what is said when they are not there."""
+
+import pytest
+from dataset_files import write_images, write_speakers, write_tone
+
+from audio_xai.datasets import DATASETS, find_root, load, resolve
+from audio_xai.utils.errors import UserError
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An empty project: the placeholders of a fresh clone are there and hold nothing."""
+    for name in DATASETS:
+        (tmp_path / "home" / "data" / name).mkdir(parents=True)
+        (tmp_path / "home" / "data" / name / ".gitkeep").touch()
+    return tmp_path / "home"
+
+
+def test_placeholders_and_half_datasets_are_not_found(home):
+    data = home / "data"
+    (data / "audio_mnist" / "data" / "01").mkdir(parents=True)
+    (data / "audio_mnist" / "data" / "audioMNIST_meta.txt").write_text("{}")
+    (data / "fsdd" / "recordings").mkdir()
+    write_images(data / "mnist")
+    (data / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink()
+    assert [find_root(name, {}, home) for name in DATASETS] == [None] * len(DATASETS)
+
+
+def test_the_variable_comes_before_the_project(home, tmp_path):
+    own = write_images(home / "data" / "mnist")
+    environ = {"AUDIO_XAI_DATA": str(tmp_path / "elsewhere")}
+    (tmp_path / "elsewhere").mkdir()
+    assert find_root("mnist", environ, home) == own
+    other = write_images(tmp_path / "elsewhere" / "mnist")
+    assert find_root("mnist", environ, home) == other
+    assert find_root("mnist", {"AUDIO_XAI_DATA": ""}, home) == own
+
+
+def test_a_missing_data_root_is_an_error(home):
+    with pytest.raises(UserError, match="AUDIO_XAI_DATA is /no/such/place"):
+        find_root("mnist", {"AUDIO_XAI_DATA": "/no/such/place"}, home)
+
+
+def test_auto_takes_the_best_that_is_there(home):
+    write_speakers(home / "data" / "spoken_digits", ["01"])
+    assert resolve("auto", "audio", {}, home) == "spoken_digits"
+    write_tone(home / "data" / "fsdd" / "recordings" / "0_theo_0.wav")
+    assert resolve("auto", "audio", {}, home) == "fsdd"
+    write_speakers(home / "data" / "audio_mnist_az", ["01"])
+    assert resolve("auto", "audio", {}, home) == "audio_mnist_az"
+    write_speakers(home / "data" / "audio_mnist", ["01"])
+    assert resolve("auto", "audio", {}, home) == "audio_mnist"
+    assert resolve("fsdd", "audio", {}, home) == "fsdd"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "modality", "said"),
+    [
+        ("auto", "image", r"prepare_datasets\.py"),
+        ("mnits", "image", "unknown dataset 'mnits'.*mnist, digits_8x8"),
+        ("fsdd", "audio", r"prepare_datasets\.py --datasets fsdd.*AUDIO_XAI_DATA"),
+        ("audio_mnist_az", "audio", "data/audio_mnist_az.*AUDIO_XAI_DATA"),
+        ("mnist", "audio", "image, not audio"),
+    ],
+)
+def test_what_cannot_be_resolved_says_what_to_do(home, wanted, modality, said):
+    with pytest.raises(UserError, match=said):
+        resolve(wanted, modality, {}, home)
+
+
+def test_a_root_that_is_not_the_dataset_is_refused(tmp_path):
+    with pytest.raises(UserError, match="does not hold dataset fsdd"):
+        load("fsdd", root=tmp_path)
+
+
+def test_stand_ins_say_so():
+    stand_ins = {name: source.stand_in_for for name, source in DATASETS.items() if source.stand_in_for}
+    assert stand_ins == {"digits_8x8": "mnist", "spoken_digits": "audio_mnist"}
+    assert all(name == source.name for name, source in DATASETS.items())

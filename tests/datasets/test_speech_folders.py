@@ -1,0 +1,296 @@
+"""The digit is in the file's name, the speaker is the folder, and speakers stay in one part."""
+
+import json
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from dataset_files import write_speakers, write_tone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_xai import datasets
+from audio_xai.datasets import DATASETS, fingerprint, load, read_speaker_metadata, summary_of_skipped
+from audio_xai.datasets.audio_files import AudioFormat
+from audio_xai.datasets.audio_mnist import TEST_SPEAKERS, VALIDATION_SPEAKERS
+from audio_xai.datasets.sources import balanced_draw, content_fingerprint
+from audio_xai.datasets.speech import Recording, SpeechFolder, disjoint_speakers
+from audio_xai.utils.errors import UserError
+
+SPEECH = [source for source in DATASETS.values() if isinstance(source, SpeechFolder)]
+EVERY_SPLIT = [(source, split) for source in SPEECH for split in source.splits]
+SHORT = AudioFormat(8_000, 0.1, "centre", None, True)
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Three speakers, one in each part of fold 1: 01 trains, 04 validates, 05 tests."""
+    return write_speakers(tmp_path / "audio_mnist", ["01", "04", "05"])
+
+
+@pytest.fixture
+def fsdd_root(tmp_path):
+    for index in range(12):
+        for digit in (0, 3, 9):
+            for speaker in ("george", "lucas", "theo"):
+                write_tone(tmp_path / "recordings" / f"{digit}_{speaker}_{index}.wav", rate_hz=8_000, duration_s=0.05)
+    return tmp_path
+
+
+def test_the_folder_is_the_speaker_and_the_file_name_has_the_digit(tmp_path):
+    dataset = load("audio_mnist", root=write_speakers(tmp_path, ["03", "04", "05"]))
+    of_three = [sample for sample in dataset if sample.speaker == "03"]
+    assert sorted(sample.label for sample in of_three) == list(range(10))
+    assert set(dataset.labels.tolist()) == set(range(10))
+    for sample in dataset:
+        # The frequency that was recorded tells the digit, whatever the names say.
+        spectrum = torch.fft.rfft(sample.input[0]).abs()
+        assert round((int(spectrum.argmax()) - 200) / 100) == sample.label
+    by_folder = [int(sample.speaker) for sample in dataset]
+    assert by_folder != dataset.labels.tolist()
+
+
+def test_loaded_samples_are_in_the_order_of_their_parts(three):
+    dataset = load("audio_mnist", root=three)
+    assert list(dataset.splits) == ["train"] * 10 + ["validation"] * 10 + ["test"] * 10
+    assert dataset.inputs.shape == (30, 1, 16_000)
+    assert dataset.inputs.dtype == torch.float32
+    assert set(dataset.part("test").speakers) == {"05"}
+    assert dataset.part("test").inputs.data_ptr() == dataset.inputs[20:].data_ptr()
+    assert dataset.ids[0] == "data/01/0_01_0.wav"
+
+
+def test_the_papers_folds():
+    everyone = set(range(1, 61))
+    tests = [set(TEST_SPEAKERS[f"fold{fold}"]) for fold in range(1, 6)]
+    assert set.union(*tests) == everyone
+    assert sum(len(group) for group in tests) == 60
+    for fold in TEST_SPEAKERS:
+        assert len(VALIDATION_SPEAKERS[fold]) == 12
+        assert not set(TEST_SPEAKERS[fold]) & set(VALIDATION_SPEAKERS[fold])
+    # As printed in the paper.
+    assert TEST_SPEAKERS["fold1"] == (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51)
+    assert VALIDATION_SPEAKERS["fold1"] == (12, 47, 59, 15, 27, 41, 4, 11, 21, 31, 44, 50)
+    assert VALIDATION_SPEAKERS["fold2"] == (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51)
+    assert TEST_SPEAKERS["fold3"] == (36, 57, 9, 24, 37, 2, 8, 17, 29, 39, 48, 54)
+    assert VALIDATION_SPEAKERS["fold5"] == (43, 58, 14, 25, 38, 3, 10, 20, 30, 40, 49, 55)
+
+
+def recordings_of(speakers, repetitions=2):
+    return [
+        Recording(f"{speaker}/{digit}_{repetition}", None, digit, speaker, repetition)
+        for speaker in speakers
+        for digit in range(10)
+        for repetition in range(repetitions)
+    ]
+
+
+@pytest.mark.parametrize(("source", "split"), EVERY_SPLIT, ids=lambda value: getattr(value, "name", value))
+def test_disjoint_splits_share_no_speaker_and_others_do_not_claim_it(source, split):
+    recordings = recordings_of([f"{number:02d}" for number in range(1, 61)], repetitions=11)
+    parts = source.splits[split].parts(recordings)
+    pairs = {(one.speaker, part) for one, part in zip(recordings, parts, strict=True)}
+    assert (len(pairs) == 60) == source.splits[split].speaker_disjoint
+    assert {part for _, part in pairs} == {"train", "validation", "test"}
+
+
+@given(st.sets(st.text("abc019_ é", min_size=1, max_size=4), min_size=3, max_size=40), st.randoms())
+def test_any_speakers_are_divided_disjointly_whatever_the_order(speakers, shuffler):
+    recordings = recordings_of(sorted(speakers), repetitions=1)
+    parts = disjoint_speakers(recordings)
+    part_of = {one.speaker: part for one, part in zip(recordings, parts, strict=True)}
+    assert [part_of[one.speaker] for one in recordings] == parts
+    counts = Counter(part_of.values())
+    assert counts["test"] == max(1, round(0.2 * len(speakers)))
+    assert counts["validation"] == max(1, round(0.1 * len(speakers)))
+    assert counts["train"] >= 1
+    shuffled = list(recordings)
+    shuffler.shuffle(shuffled)
+    assert disjoint_speakers(shuffled) == [part_of[one.speaker] for one in shuffled]
+
+
+def test_two_speakers_cannot_be_divided():
+    with pytest.raises(UserError, match="3 speakers"):
+        disjoint_speakers(recordings_of(["01", "02"]))
+
+
+def test_fsdd_official_goes_by_index_and_shares_its_speakers(fsdd_root):
+    dataset = load("fsdd", root=fsdd_root)
+    assert (dataset.split_name, dataset.speaker_disjoint, dataset.sample_rate_hz) == ("official", False, 8_000)
+    for sample in dataset:
+        index = int(sample.id.removesuffix(".wav").split("_")[-1])
+        assert sample.split == ("test" if index < 5 else "validation" if index < 10 else "train")
+        assert sample.label == int(sample.id.removeprefix("recordings/")[0])
+    assert set(dataset.part("test").speakers) == set(dataset.part("train").speakers) == {"george", "lucas", "theo"}
+
+
+def test_fsdd_can_be_divided_by_speaker(fsdd_root):
+    dataset = load("fsdd", root=fsdd_root, split="speaker_disjoint")
+    assert dataset.speaker_disjoint
+    speakers = [set(dataset.part(part).speakers) for part in ("train", "validation", "test")]
+    assert sorted(map(len, speakers)) == [1, 1, 1]
+    assert len(set.union(*speakers)) == 3
+
+
+def test_unusable_and_misnamed_files_are_skipped_with_path_and_reason(three):
+    folder = three / "data" / "01"
+    corrupt = folder / "1_01_7.wav"
+    corrupt.write_bytes(b"nothing of the kind")
+    misnamed = write_tone(folder / "one.wav")
+    elsewhere = write_tone(folder / "2_05_0.wav")
+    loose = write_tone(three / "data" / "3_01_0.wav")
+    (folder / ".DS_Store").write_bytes(b"\0")
+    (folder / "notes.txt").write_text("recorded on a Monday")
+    dataset = load("audio_mnist", root=three)
+    reasons = {one.path: one.reason for one in dataset.skipped}
+    assert set(reasons) == {corrupt, misnamed, elsewhere, loose, folder / "notes.txt"}
+    assert "unreadable" in reasons[corrupt]
+    assert "misnamed" in reasons[misnamed]
+    assert reasons[elsewhere] == "misnamed; its name says speaker 05 but its folder is 01"
+    assert len(dataset) == 30
+    assert summary_of_skipped(dataset.skipped).startswith("5 files skipped (4 misnamed, 1 unreadable), the first")
+
+
+def test_none_usable_is_one_sentence(tmp_path):
+    for speaker in ("01", "04", "05"):
+        (tmp_path / "data" / speaker).mkdir(parents=True)
+        (tmp_path / "data" / speaker / f"0_{speaker}_0.wav").write_bytes(b"")
+    with pytest.raises(UserError, match=r"none of the 3 files of audio_mnist .*/0_01_0\.wav: empty file"):
+        load("audio_mnist", root=tmp_path)
+
+
+def test_a_part_without_anything_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="test part of split 'fold1'"):
+        load("audio_mnist", root=write_speakers(tmp_path, ["01", "04"]))
+
+
+def test_unknown_split_lists_the_known_ones(three):
+    with pytest.raises(UserError, match="fold1, fold2, fold3, fold4, fold5"):
+        load("audio_mnist", root=three, split="fold6")
+
+
+def test_limit_is_balanced_before_decoding_and_independent_of_the_order(tmp_path, monkeypatch):
+    root = write_speakers(tmp_path, ["01", "04", "05"], repetitions=3)
+    decoded = []
+    original = datasets.speech.read_waveforms
+    monkeypatch.setattr(
+        datasets.speech, "read_waveforms", lambda paths, kind: (decoded.extend(paths), original(paths, kind))[1]
+    )
+    dataset = load("audio_mnist", root=root, audio_format=SHORT, limit=15)
+    assert Counter(dataset.splits) == {"train": 15, "validation": 15, "test": 15}
+    assert len(decoded) == 45
+    for part in ("train", "validation", "test"):
+        counts = Counter(dataset.part(part).labels.tolist())
+        assert sorted(counts.values()) == [1] * 5 + [2] * 5
+
+    class Shuffled(type(root)):
+        def iterdir(self):
+            entries = list(super().iterdir())
+            random.Random(3).shuffle(entries)
+            return iter(entries)
+
+    again = load("audio_mnist", root=Shuffled(root), audio_format=SHORT, limit=15)
+    assert again.ids == dataset.ids
+    assert again.fingerprint == dataset.fingerprint
+    smaller = load("audio_mnist", root=root, audio_format=SHORT, limit=7)
+    assert set(smaller.ids) < set(dataset.ids)
+
+
+def test_limit_has_to_be_positive(three):
+    with pytest.raises(UserError, match="limit is 0"):
+        load("audio_mnist", root=three, limit=0)
+
+
+def test_fingerprint_is_that_of_the_loaded_dataset_and_follows_content_and_reading(three):
+    loaded = load("audio_mnist", root=three)
+    assert fingerprint("audio_mnist", three) == loaded.fingerprint
+    assert fingerprint("audio_mnist", three, audio_format=DATASETS["audio_mnist"].audio_format) == loaded.fingerprint
+    assert fingerprint("audio_mnist", three, audio_format=AudioFormat(16_000, 1, "centre", None, True)) == (
+        loaded.fingerprint
+    )
+    others = [
+        fingerprint("audio_mnist", three, audio_format=SHORT),
+        fingerprint("audio_mnist", three, limit=3),
+        fingerprint("audio_mnist_az", three),
+    ]
+    file = three / "data" / "01" / "0_01_0.wav"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    others.append(fingerprint("audio_mnist", three))
+    file.rename(three / "data" / "01" / "0_01_9.wav")
+    others.append(fingerprint("audio_mnist", three))
+    assert len({loaded.fingerprint, *others}) == 6
+
+
+def test_fingerprint_does_not_decode(three, monkeypatch):
+    monkeypatch.setattr(datasets.speech, "read_waveforms", None)
+    assert len(fingerprint("audio_mnist", three)) == 32
+
+
+def test_fingerprint_is_the_same_at_another_place(three, tmp_path):
+    moved = tmp_path / "moved"
+    before = fingerprint("audio_mnist", three)
+    three.rename(moved)
+    assert fingerprint("audio_mnist", moved) == before
+
+
+def test_the_number_of_threads_changes_nothing(three, monkeypatch):
+    loaded = []
+    for cores in (1, 4):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        loaded.append(load("audio_mnist", root=three))
+    assert loaded[0].ids == loaded[1].ids
+    np.testing.assert_array_equal(loaded[0].inputs.numpy(), loaded[1].inputs.numpy())
+
+
+def test_metadata_of_audio_mnist_is_cleaned(three):
+    about = {
+        "01": {"age": "30", "gender": "male", "recordingroom": "VR-Room", "native speaker": "no"},
+        "04": {"age": 23, "gender": "female", "recordingroom": "vr-romm "},
+        "05": {"age": "1234", "gender": "male", "recordingroom": "Kino"},
+    }
+    (three / "data" / "audioMNIST_meta.txt").write_text(json.dumps(about))
+    read = read_speaker_metadata(three)
+    assert [read[speaker]["age"] for speaker in ("01", "04", "05")] == [30, 23, None]
+    assert read["01"]["recordingroom"] == read["04"]["recordingroom"] == "vr-room"
+    assert read["01"]["native speaker"] == "no"
+    # The metadata lies beside the speakers' folders and is no recording.
+    assert load("audio_mnist", root=three).skipped == ()
+
+
+def test_metadata_in_a_table_is_read(tmp_path):
+    (tmp_path / "metadata.txt").write_text("SPK ID,0,1,Gender\n1,5,5,M\n12,4,4,F\n")
+    assert read_speaker_metadata(tmp_path) == {"01": {"gender": "male"}, "12": {"gender": "female"}}
+
+
+def test_metadata_may_be_absent_but_not_damaged(three):
+    assert read_speaker_metadata(three) == {}
+    (three / "data" / "audioMNIST_meta.txt").write_text("{")
+    with pytest.raises(UserError, match=r"audioMNIST_meta\.txt"):
+        read_speaker_metadata(three)
+
+
+@given(st.randoms(), st.integers(1, 40))
+def test_the_draw_does_not_depend_on_the_order_of_the_entries(shuffler, limit):
+    entries = [(f"{label}/{number}", label) for label in range(10) for number in range(4)]
+    drawn = {entries[index][0] for index in balanced_draw(*zip(*entries, strict=True), limit)}
+    shuffler.shuffle(entries)
+    indices = balanced_draw(*zip(*entries, strict=True), limit)
+    assert {entries[index][0] for index in indices} == drawn
+    assert indices == sorted(indices)
+    assert len(drawn) == limit
+
+
+def test_the_draw_is_not_just_the_first_of_every_label():
+    ids = [f"{number:02d}" for number in range(50)]
+    assert balanced_draw(ids, [0] * 50, 10) != list(range(10))
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_of_the_entries():
+    entries = [("a", b"1"), ("b", b"2")]
+    assert content_fingerprint(entries, 8) == content_fingerprint(entries[::-1], 8)
+    assert content_fingerprint(entries, 8) != content_fingerprint([("a", b"2"), ("b", b"1")], 8)
+    assert content_fingerprint(entries, 8) != content_fingerprint(entries, 9)
