@@ -69,4 +69,4 @@ def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> Non
         finite = torch.isfinite(values).flatten(1).all(1)
         if not bool(finite.all()):
             sample = int(torch.nonzero(~finite)[0, 0])
-            raise UserError(f"{metric}: the {name} of sample {sample} contain NaN or infinity; leave that sample out")
+            raise UserError(f"{metric}: {name} of sample {sample} contain NaN or infinity; leave that sample out")

@@ -43,7 +43,7 @@ class TrainingConfig:
 
     epochs: int
     patience: int = 6
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     largest_shift: float = 0.0
@@ -53,6 +53,10 @@ class TrainingConfig:
         for name in ("epochs", "patience", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it has to be at least 1")
+        if not 0.0 < self.learning_rate < math.inf:
+            raise UserError(f"learning_rate is {self.learning_rate}; it has to be a positive number")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise UserError(f"weight_decay is {self.weight_decay}; it has to be at least 0")
         if not 0.0 <= self.largest_shift < 1.0:
             raise UserError(f"largest_shift is {self.largest_shift}; it has to be a fraction in [0, 1)")
 
@@ -105,6 +109,8 @@ def train(
     list of Epoch
         One entry an epoch.
     """
+    for part in (training, validation):
+        _require_samples(part)
     prepared_for(model, device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     history, best = _restore(state, model, optimiser, config)
@@ -126,8 +132,7 @@ def train(
 
 def accuracy(model: nn.Module, labelled: Labelled, device: torch.device, batch_size: int = 256) -> float:
     """Fraction of samples whose largest logit is their label's; the model is left in evaluation mode."""
-    if len(labelled) == 0:
-        raise UserError("a part of the split holds no samples, so no accuracy can be measured; choose another split")
+    _require_samples(labelled)
     model.eval()
     correct = 0
     with torch.inference_mode():
@@ -135,6 +140,11 @@ def accuracy(model: nn.Module, labelled: Labelled, device: torch.device, batch_s
             predicted = model(labelled.inputs[rows].to(device)).argmax(1)
             correct += int((predicted.cpu() == labelled.labels[rows]).sum())
     return correct / len(labelled)
+
+
+def _require_samples(labelled: Labelled) -> None:
+    if len(labelled) == 0:
+        raise UserError("a part of the split holds no samples to train on or to measure; choose another split")
 
 
 def shifted(inputs: Tensor, largest_shift: float, random: torch.Generator) -> Tensor:
@@ -226,11 +236,11 @@ def _restore(
         return [], {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
         with safe_open(state, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except SafetensorError as error:
         raise UserError(f"training state {state} is unreadable ({error}); delete it to train from the start") from error
-    if json.loads(metadata["config"]) != asdict(config):
+    if json.loads(metadata.get("config", "null")) != asdict(config):
         raise UserError(f"training state {state} is of another recipe; delete it to train from the start")
     model.load_state_dict(_under(tensors, "model/"))
     moments: dict[int, dict[str, Tensor]] = {}

@@ -15,6 +15,7 @@ INTERRUPTED_EXIT = 130
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_BLOCKED = (errno.EEXIST, errno.ENOTDIR)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -49,12 +50,13 @@ def run_command(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
 
 @contextmanager
 def storage_errors(path: Path | None = None) -> Iterator[None]:
-    """Turn a full disk and a missing permission into a ``UserError`` naming ``path`` (or the path in the error).
+    """Turn an unusable place for files into a ``UserError`` naming ``path`` (or the path in the error).
 
     Raises
     ------
     UserError
-        For a full disk, an exceeded quota, a forbidden or a read-only place; other errors pass as they are.
+        For a full disk, an exceeded quota, a forbidden or a read-only place, or a file where a folder has to be; other
+        errors pass as they are.
     """
     try:
         yield
@@ -72,4 +74,6 @@ def _storage_message(error: OSError, path: Path | None) -> str | None:
         return f"no space is left for {where}; free some space or choose a folder on another disk"
     if error.errno in _FORBIDDEN:
         return f"no permission to use {where} ({error.strerror}); change its permissions or choose another folder"
+    if error.errno in _BLOCKED:
+        return f"{where} is or lies in a file where a folder is needed; move the file or choose another folder"
     return None

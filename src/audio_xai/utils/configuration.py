@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from audio_xai.utils.commands import OneLineParser
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.files import write_text
 
@@ -48,6 +49,7 @@ def parse(
         description=description,
         epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
         formatter_class=_Formatter,
+        allow_abbrev=False,  # or `--profil standard` would set the name of the profile and nothing else
     )
     parser.add_argument("--config", action="config", help="YAML file of these options, by their names")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -78,7 +80,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
 
 def _profile_named(argv: Sequence[str] | None, profiles: Mapping[str, Config]) -> Config:
     """Profile that the command line names, before anything else is read, since it sets all other defaults."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early = OneLineParser(add_help=False, allow_abbrev=False)
     early.add_argument("--profile", default=None)
     early.add_argument("--config", default=None)
     known, _ = early.parse_known_args(argv)
@@ -93,7 +95,7 @@ def _profile_in_file(path: str | None) -> str | None:
         return None
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"configuration {path} is no YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(content, dict):
         raise UserError(f"configuration {path} holds no options; write lines of the form 'name: value'")
@@ -103,7 +105,8 @@ def _profile_in_file(path: str | None) -> str | None:
 
 def _one_sentence(message: str, names: Sequence[str]) -> str:
     """The parser's message in one line, with the option that was probably meant."""
-    message = " ".join(message.split())
+    message = " ".join(message.split()).replace("a <class 'tuple'>", "a list, written [a, b]")
+    message = re.sub(r"a <class '(\w+)'>", r"type \1", message)
     wrong = re.search(r"Option '([^']+)'|unrecognized arguments: --([^\s=]+)", message)
     if wrong is None:
         return f"{message.rstrip('.')}; see --help"

@@ -2,20 +2,34 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Temporary name beside ``path`` to write to; it becomes ``path`` in one step if the body succeeds, else goes."""
+    """Temporary name beside ``path`` to write to; it becomes ``path`` in one step if the body succeeds, else goes.
+
+    Raises
+    ------
+    OSError
+        Naming ``path`` where writing failed, also for what safetensors makes of a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield temporary
         temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        number = _error_number(error)
+        if number is None or getattr(error, "filename", None) not in (None, str(temporary)):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -29,3 +43,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in one step, keys as given, one entry a line."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def _error_number(error: OSError | SafetensorError) -> int | None:
+    """The system's error number, which safetensors tells in its message only; None where there is none."""
+    if isinstance(error, OSError):
+        return error.errno
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return None if told is None else int(told.group(1))

@@ -102,7 +102,7 @@ class Store:
                 return tensors, json.loads(file.metadata()["json"])
         except FileNotFoundError as error:
             raise UserError(f"result {path} does not exist; run the explanation script of its modality") from error
-        except SafetensorError as error:
+        except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:  # also without our metadata
             raise UserError(f"result {path} is unreadable ({error}); delete it and run the script again") from error
 
     def save_rows(self, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -120,17 +120,9 @@ class Store:
         Raises
         ------
         UserError
-            If a shard is missing or unreadable.
+            If a shard is missing, unreadable or of another schema.
         """
-        tables = []
-        for path in paths:
-            try:
-                tables.append(pyarrow.parquet.read_table(path, schema=ROW_SCHEMA))
-            except FileNotFoundError as error:
-                raise UserError(f"result {path} does not exist; run compute_metrics.py") from error
-            except pyarrow.ArrowInvalid as error:
-                raise UserError(f"result {path} is unreadable ({error}); delete it and run the script again") from error
-        frame: pd.DataFrame = pyarrow.concat_tables(tables).to_pandas()
+        frame: pd.DataFrame = pyarrow.concat_tables([ROW_SCHEMA.empty_table(), *map(_rows_of, paths)]).to_pandas()
         return frame
 
     def save_config(self, name: str, config: Mapping[str, Any]) -> Path:
@@ -146,3 +138,18 @@ class Store:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": stamp, "event": event, **details}, ensure_ascii=False, default=str) + "\n")
+
+
+def _rows_of(path: Path) -> pyarrow.Table:
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            rows = file.read()
+    except FileNotFoundError as error:
+        raise UserError(f"result {path} does not exist; run compute_metrics.py") from error
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's own; damage comes without a number
+            raise
+        raise UserError(f"result {path} is unreadable ({error}); delete it and run the script again") from error
+    if not rows.schema.equals(ROW_SCHEMA):
+        raise UserError(f"result {path} has other columns than a result row; delete it and run the script again")
+    return rows

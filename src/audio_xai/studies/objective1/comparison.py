@@ -56,7 +56,7 @@ def load_rows(config: Objective1Config) -> pd.DataFrame:
 
 
 def overlays(config: Objective1Config) -> list[Overlay]:
-    """Attributions of the first test samples of each modality at its middle resolution."""
+    """Attributions of the first, differently titled test samples of each modality at its middle resolution."""
     made = []
     for modality in ("audio", "image"):
         of_modality = [cell for cell in all_cells(config) if cell.modality == modality and cell.sample_seed == 0]
@@ -71,16 +71,19 @@ def _overlays(config: Objective1Config, cell: Cell) -> list[Overlay]:
         method: place.store.load_tensors(place.attributions(method))[0]["attributions"] for method in config.methods
     }
     rows, columns = cell.domain.axes()
+    first: dict[str, int] = {}
+    for sample in range(cell.samples):
+        first.setdefault(_title(metadata, tensors, sample), sample)
     return [
         Overlay(
-            title=_title(metadata, tensors, sample),
+            title=title,
             inputs=tensors["inputs"][sample, 0].numpy(),
             attributions={method: maps[sample, 0].numpy() for method, maps in attributions.items()},
             row_axis=(rows.name, rows.unit, rows.coordinates),
             column_axis=(columns.name, columns.unit, columns.coordinates),
             value_unit=cell.domain.unit,
         )
-        for sample in range(min(OVERLAYS_PER_MODALITY, cell.samples))
+        for title, sample in list(first.items())[:OVERLAYS_PER_MODALITY]
     ]
 
 

@@ -20,6 +20,8 @@ def _known(what: str, names: tuple[str, ...], registry: dict[str, Any]) -> None:
     for name in names:
         if name not in registry:
             raise UserError(f"{what} is {name!r}; choose among {', '.join(registry)}")
+    if len(set(names)) != len(names):
+        raise UserError(f"{what}s are {', '.join(names)}; give each once")
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Objective1Config:
     architecture: str = _option("small_cnn", "architecture of both modalities: small_cnn or alexnet")
     image_resolutions: tuple[int, ...] = _option((28, 64, 128), "rows and columns of the images")
     audio_resolutions: tuple[int, ...] = _option((32, 64, 128), "mel bands and frames of the spectrograms")
-    image_epochs: tuple[int, ...] = _option((8, 5, 4), "training epochs at each image resolution")
+    image_epochs: tuple[int, ...] = _option((8, 6, 5), "training epochs at each image resolution")
     audio_epochs: tuple[int, ...] = _option((15, 12, 8), "training epochs at each audio resolution")
-    image_limit: int | None = _option(5000, "most images of each part of the split that are used; null for all")
+    image_limit: int | None = _option(4000, "most images of each part of the split that are used; null for all")
     audio_limit: int | None = _option(2500, "most clips of each part of the split that are used; null for all")
     training_seeds: tuple[int, ...] = _option((0,), "one model is trained for each")
     samples_per_seed: int = _option(24, "test samples explained for each model")

@@ -1,0 +1,32 @@
+# Two commands: `make demo` answers research question 1, `make test` shows that it can be believed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+AUDIO ?= auto
+IMAGES ?= auto
+PROFILE ?= quick
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+demo: .venv/.installed
+	@$(BIN)/python scripts/prepare_datasets.py --for-demo --audio $(AUDIO) --images $(IMAGES)
+	@$(BIN)/python scripts/run_demo.py --profile $(PROFILE) --audio $(AUDIO) --images $(IMAGES)
+
+test: .venv/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
