@@ -4,7 +4,8 @@
 
 Both turn the same waveforms in memory into the same 64 × 64 spectrograms in dB; reading files is left out. The two take
 turns, and the median round of each counts. Each turn begins with clips that are not timed, because threads take some
-tens of milliseconds to wake up after the other way's turn. ``max_abs_db`` is their largest difference where both are above the floor.
+tens of milliseconds to wake up after the other way's turn. ``max_abs_db`` is the largest difference of the two where
+both are above the floor.
 """
 
 import argparse

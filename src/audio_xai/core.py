@@ -109,18 +109,14 @@ def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return cast(Tensor, logits.gather(1, targets[:, None])[:, 0])
 
 
-_HOOK_TABLES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode with frozen parameters inside; modes, hooks and ``requires_grad`` as before outside.
+    """Evaluation mode with frozen parameters inside; modes, hooks, attributes, ``requires_grad`` as before outside.
 
     Holds even where the body raises, so that an explainer that fails leaves no hook behind.
     """
-    modes = {module: module.training for module in model.modules()}
-    hooks = {module: {name: dict(getattr(module, name)) for name in _HOOK_TABLES} for module in model.modules()}
-    attributes = {module: set(vars(module)) for module in model.modules()}
+    attributes = {module: dict(vars(module)) for module in model.modules()}
+    hooks = {module: _hook_tables(module) for module in attributes}
     wanted_gradients = {parameter: parameter.requires_grad for parameter in model.parameters()}
     model.eval()
     for parameter in wanted_gradients:
@@ -128,13 +124,17 @@ def unchanged(model: nn.Module) -> Iterator[nn.Module]:
     try:
         yield model
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module, before in attributes.items():
+            vars(module).clear()
+            vars(module).update(before)
             for name, table in hooks[module].items():
                 live = getattr(module, name)
                 live.clear()
                 live.update(table)
-            for left_behind in set(vars(module)) - attributes[module]:
-                delattr(module, left_behind)
         for parameter, wanted in wanted_gradients.items():
             parameter.requires_grad_(wanted)
+
+
+def _hook_tables(module: nn.Module) -> dict[str, dict[int, Any]]:
+    """Copies of the tables in which PyTorch keeps a module's hooks and what it knows of them."""
+    return {name: dict(table) for name, table in vars(module).items() if "_hooks" in name and isinstance(table, dict)}

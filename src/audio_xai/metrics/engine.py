@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from audio_xai.core import Explainer, target_scores, unchanged
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import inputs_per_call, slices
+from audio_xai.utils.seeding import content_key, generator
 
 Perturbation = Callable[[Tensor, Tensor], Tensor]
 
@@ -52,6 +53,40 @@ def explained_again(
         yield samples, explainer(model, perturbation(samples, run), targets[samples])
 
 
+def own_offsets(inputs: Tensor, *purpose: object) -> list[tuple[int, ...]]:
+    """Random cyclic shift ``(cells along each axis)`` of every sample, a function of its values and the purpose alone.
+
+    Random patterns are drawn once and every sample meets them shifted by its own offset: cheap, the same in any batch,
+    and yet the chance of one draw is not shared by all samples, which would make intervals over samples too narrow.
+    """
+    shape = inputs.shape[2:]
+    offsets = []
+    for sample in inputs:
+        random = generator(*purpose, content_key(sample))
+        offsets.append(tuple(int(torch.randint(size, (1,), generator=random)) for size in shape))
+    return offsets
+
+
+def shifted_patterns(patterns: Tensor, samples: Tensor, runs: Tensor, offsets: list[tuple[int, ...]]) -> Tensor:
+    """Pattern ``(1, …)`` of every sample × run pair, ``(pairs, 1, …)``, shifted by its sample's offset.
+
+    Parameters
+    ----------
+    patterns : Tensor
+        ``(runs, 1, …)``.
+    samples, runs : Tensor
+        Index tensors ``(pairs,)``, samples ascending.
+    offsets : list of tuple of int
+        One a sample, as :func:`own_offsets` gives them.
+    """
+    axes = tuple(range(2, patterns.ndim))
+    met, counts = torch.unique_consecutive(samples, return_counts=True)
+    parts = torch.split(runs, counts.tolist())
+    return torch.cat(
+        [patterns[part].roll(offsets[sample], axes) for sample, part in zip(met.tolist(), parts, strict=True)]
+    )
+
+
 def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> None:
     """Refuse attributions that do not belong to the inputs or are not numbers.
 
@@ -62,7 +97,7 @@ def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> Non
     """
     if attributions.shape != inputs.shape:
         raise UserError(
-            f"{metric} got attributions of shape {tuple(attributions.shape)} for inputs of shape {tuple(inputs.shape)}; "
+            f"{metric} got attributions of shape {tuple(attributions.shape)} for inputs of {tuple(inputs.shape)}; "
             "both have to be shaped alike"
         )
     for name, values in (("inputs", inputs), ("attributions", attributions)):

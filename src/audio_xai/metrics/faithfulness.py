@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from audio_xai.baselines import Baseline
-from audio_xai.metrics.engine import check_attributions, perturbed_scores, plain_scores
+from audio_xai.metrics.engine import (
+    check_attributions,
+    own_offsets,
+    perturbed_scores,
+    plain_scores,
+    shifted_patterns,
+)
 from audio_xai.metrics.similarity import pearson
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.seeding import generator
@@ -20,12 +26,15 @@ class Removals:
     Attributes
     ----------
     subsets : Tensor
-        ``(runs, cells)``, True where a cell was removed.
+        ``(runs, 1, …)``, True where a cell was removed, before every sample's own shift.
+    offsets : list of tuple of int
+        Each sample's cyclic shift of the subsets, in cells along each axis.
     drops : Tensor
         ``(batch, runs)``, logit before minus logit after.
     """
 
     subsets: Tensor
+    offsets: list[tuple[int, ...]]
     drops: Tensor
 
 
@@ -44,8 +53,8 @@ class FaithfulnessCorrelation:
     patch : int
         Side in cells of the squares that a subset is made of; 1 for single cells.
     seed : int
-        Of the subsets. All samples of one shape share them: the score does not depend on batch or order, and methods
-        are compared on the same removals.
+        Of the subsets. Every sample has its own, a function of its values and the seed, so the score does not depend on
+        batch or order, and methods are compared on the same removals.
 
     Notes
     -----
@@ -78,28 +87,36 @@ class FaithfulnessCorrelation:
     def observe(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Removals:
         """All model passes of this metric; their outcome serves every method's attributions."""
         subsets = self.subsets(tuple(inputs.shape[2:])).to(inputs.device)
-        masks = subsets.reshape(self.runs, 1, *inputs.shape[2:])
+        offsets = own_offsets(inputs, "faithfulness subsets", self.seed)
         baseline = self.baseline(inputs)
 
         def remove(samples: Tensor, runs: Tensor) -> Tensor:
-            return torch.where(masks[runs], baseline[samples], inputs[samples])
+            removed = shifted_patterns(subsets, samples, runs, offsets)
+            return torch.where(removed, baseline[samples], inputs[samples])
 
         before = plain_scores(model, inputs, targets)
         after = perturbed_scores(model, inputs, targets, remove, self.runs)
-        return Removals(subsets, before[:, None] - after)
+        return Removals(subsets, offsets, before[:, None] - after)
 
     def judge(self, removals: Removals, inputs: Tensor, attributions: Tensor) -> Tensor:
         """Scores ``(batch,)`` of attributions, given what the removals did."""
         check_attributions(inputs, attributions, "faithfulness correlation")
-        per_cell = attributions.sum(1).flatten(1).double()
-        return pearson(per_cell @ removals.subsets.T.double(), removals.drops)
+        per_cell = attributions.sum(1, keepdim=True).double()
+        axes = tuple(range(1, per_cell.ndim - 1))
+        # Moving the attribution back is moving the subsets forth, and leaves one product for the whole batch.
+        back = [
+            sample.roll(tuple(-shift for shift in offset), axes)
+            for sample, offset in zip(per_cell, removals.offsets, strict=True)
+        ]
+        sums = torch.stack(back).flatten(1) @ removals.subsets.flatten(1).T.double()
+        return pearson(sums, removals.drops)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """``runs`` and the unperturbed one, a sample."""
         return len(inputs) * (self.runs + 1)
 
     def subsets(self, shape: tuple[int, ...]) -> Tensor:
-        """Random subsets ``(runs, cells)`` of inputs of ``shape``, True where removed."""
+        """Random subsets ``(runs, 1, *shape)``, True where removed."""
         grid = tuple(-(-size // self.patch) for size in shape)
         count = torch.Size(grid).numel()
         chosen = max(1, round(self.fraction * count))
@@ -110,4 +127,4 @@ class FaithfulnessCorrelation:
         masks = masks.reshape(self.runs, *grid)
         for axis, size in enumerate(shape, start=1):
             masks = masks.repeat_interleave(self.patch, axis).narrow(axis, 0, size)
-        return masks.flatten(1)
+        return masks[:, None]

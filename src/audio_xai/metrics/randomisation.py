@@ -12,7 +12,7 @@ from audio_xai.core import Explainer
 from audio_xai.metrics.engine import check_attributions
 from audio_xai.metrics.similarity import spearman, ssim
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import derived_seed, generator
+from audio_xai.utils.seeding import content_key, derived_seed, generator
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,9 @@ class RandomLogit:
     class_count : int
         Classes of the model.
     alternatives : int
-        Other classes explained, the mean taken; they are the same distances from every sample's target, so the score
-        does not depend on batch or order.
+        Other classes explained, the mean taken.
     seed : int
-        Of the choice of classes.
+        Of the choice of classes, which is every sample's own, a function of its values and the seed.
 
     Notes
     -----
@@ -56,11 +55,10 @@ class RandomLogit:
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
         """Scores ``(batch,)`` in [−1, 1]."""
         check_attributions(inputs, attributions, "random logit")
-        random = generator("random logit", self.seed)
-        distances = 1 + torch.randperm(self.class_count - 1, generator=random)[: self.alternatives]
+        distances = torch.stack([self._distances(sample) for sample in inputs]).to(targets.device)
         own = _scaled(attributions)
         total = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)
-        for distance in distances.tolist():
+        for distance in distances.T:
             others = (targets + distance) % self.class_count
             total += ssim(own, _scaled(self.explainer(model, inputs, others)))
         return total / self.alternatives
@@ -68,6 +66,11 @@ class RandomLogit:
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """``alternatives`` explanations a sample."""
         return self.alternatives * self.explainer.passes(inputs)
+
+    def _distances(self, sample: Tensor) -> Tensor:
+        """How far ``(alternatives,)`` the other classes are from the target, around the circle of classes."""
+        random = generator("random logit", self.seed, content_key(sample))
+        return 1 + torch.randperm(self.class_count - 1, generator=random)[: self.alternatives]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from audio_xai.core import Explainer
-from audio_xai.metrics.engine import check_attributions, explained_again
+from audio_xai.metrics.engine import check_attributions, explained_again, own_offsets, shifted_patterns
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.seeding import generator
 
@@ -82,9 +82,9 @@ class AverageSensitivity:
     noise : SignalNoise or RangeNoise
         What disturbs the inputs.
     draws : int
-        Disturbances a sample; all samples of one shape share them.
+        Disturbances a sample.
     seed : int
-        Of the noise.
+        Of the noise. Every sample has its own, a function of its values and the seed.
 
     Notes
     -----
@@ -109,10 +109,11 @@ class AverageSensitivity:
         check_attributions(inputs, attributions, "average sensitivity")
         random = generator("sensitivity noise", self.seed, tuple(inputs.shape[1:]))
         draws = self.noise.draws((self.draws, *inputs.shape[1:]), random).to(inputs)
+        offsets = own_offsets(inputs, "sensitivity noise", self.seed)
         strength = self.noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
 
         def disturb(samples: Tensor, runs: Tensor) -> Tensor:
-            return inputs[samples] + strength[samples] * draws[runs]
+            return inputs[samples] + strength[samples] * shifted_patterns(draws, samples, runs, offsets)
 
         changes = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)
         for samples, again in explained_again(self.explainer, model, inputs, targets, disturb, self.draws):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
@@ -27,6 +27,8 @@ def parse(
 ) -> Config:
     """Configuration from ``--profile``, then ``--config FILE``, then single options, later ones winning.
 
+    The file's options give way to single ones wherever ``--config`` stands.
+
     Parameters
     ----------
     config_type : type
@@ -43,7 +45,8 @@ def parse(
     UserError
         For an unknown profile, option or key, or a value of the wrong type.
     """
-    chosen = _profile_named(argv, profiles)
+    files, options = _files_first(argv)
+    chosen = _profile_named(options, files, profiles)
     parser = ArgumentParser(
         exit_on_error=False,
         description=description,
@@ -62,10 +65,13 @@ def parse(
             help=field.metadata["help"],
         )
     try:
-        parsed = parser.parse_args(argv)
+        parsed = parser.parse_args([*(f"--config={file}" for file in files), *options])
     except ArgumentError as error:
         raise UserError(_one_sentence(str(error), [field.name for field in fields(config_type)])) from error  # type: ignore[arg-type]
     values = {field.name: _as_tuple(parsed[field.name]) for field in fields(config_type)}  # type: ignore[arg-type]
+    for name, value in values.items():
+        if value is None and type(None) not in get_args(hints[name]):
+            raise UserError(f"{name} is null; give it a value or leave it out")
     return config_type(**values)
 
 
@@ -78,20 +84,28 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
     """Examples as they are written, and every default."""
 
 
-def _profile_named(argv: Sequence[str] | None, profiles: Mapping[str, Config]) -> Config:
-    """Profile that the command line names, before anything else is read, since it sets all other defaults."""
+def _files_first(argv: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Configuration files, and the arguments without them."""
+    early = OneLineParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--config", action="append", default=[])
+    known, options = early.parse_known_args(argv)
+    return known.config, options
+
+
+def _profile_named(options: Sequence[str], files: Sequence[str], profiles: Mapping[str, Config]) -> Config:
+    """Profile that the command line or a file names, before anything else is read, since it sets all other defaults."""
     early = OneLineParser(add_help=False, allow_abbrev=False)
     early.add_argument("--profile", default=None)
-    early.add_argument("--config", default=None)
-    known, _ = early.parse_known_args(argv)
-    name = known.profile or _profile_in_file(known.config) or next(iter(profiles))
+    known, _ = early.parse_known_args(options)
+    in_files = [name for name in map(_profile_in_file, reversed(files)) if name is not None]
+    name = next((name for name in (known.profile, *in_files) if name is not None), next(iter(profiles)))
     if name not in profiles:
         raise UserError(f"profile is {name!r}; choose one of {', '.join(profiles)}")
     return profiles[name]
 
 
-def _profile_in_file(path: str | None) -> str | None:
-    if path is None or not Path(path).is_file():
+def _profile_in_file(path: str) -> str | None:
+    if not Path(path).is_file():
         return None
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

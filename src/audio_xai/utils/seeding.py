@@ -14,3 +14,13 @@ def derived_seed(*parts: object) -> int:
 def generator(*parts: object) -> torch.Generator:
     """CPU generator seeded by :func:`derived_seed`; draws are made on the CPU so that every device sees the same."""
     return torch.Generator().manual_seed(derived_seed(*parts))
+
+
+def content_key(sample: torch.Tensor) -> int:
+    """Number in [0, 2**63) that depends on a tensor's values alone.
+
+    What is random in one sample's score is drawn by its key, so the score does not depend on the batch the sample came
+    in, and different samples still meet different randomness.
+    """
+    digest = hashlib.blake2b(sample.detach().cpu().contiguous().numpy().tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
