@@ -125,7 +125,8 @@ def unchanged(model: nn.Module) -> Iterator[nn.Module]:
         yield model
     finally:
         for module, before in attributes.items():
-            vars(module).clear()
+            for left_behind in set(vars(module)) - set(before):
+                del vars(module)[left_behind]
             vars(module).update(before)
             for name, table in hooks[module].items():
                 live = getattr(module, name)

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
 from audio_xai.datasets.download import check_free_space
 from audio_xai.utils.commands import storage_errors
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.progress import track
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -189,7 +188,7 @@ def _unpack_members(archive: Path, members: list[_Member], folder: Path) -> None
         _require_inside(archive, member)
     with storage_errors(folder):
         check_free_space(folder, sum(member.size_bytes for member in members))
-        for member in tqdm(members, desc="unpacking", unit="file", disable=None, leave=False):
+        for member in track(members, len(members), "unpacking", "file"):
             _write_member(archive, member, folder)
 
 

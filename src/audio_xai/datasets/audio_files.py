@@ -15,10 +15,10 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from audio_xai.datasets.records import Skipped
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.progress import track
 
 Waveform = NDArray[np.float32]
 
@@ -180,7 +180,7 @@ def read_waveforms(
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         outcomes = pool.map(read_into, range(len(paths)))
         # disable=None keeps the bar to terminals.
-        reasons = list(tqdm(outcomes, total=len(paths), desc="reading", unit="file", disable=None, leave=False))
+        reasons = list(track(outcomes, len(paths), "reading", "file"))
     usable = [row for row, reason in enumerate(reasons) if reason is None]
     return _moved_up(rows, usable), usable, tuple(reason for reason in reasons if reason is not None)
 

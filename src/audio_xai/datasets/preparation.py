@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from audio_xai.datasets import DATASETS, audio_mnist, fsdd, mnist
 from audio_xai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
 from audio_xai.datasets.download import DownloadFailed, check_free_space, download, file_checksum
 from audio_xai.datasets.speech import SpeechFolder
 from audio_xai.utils.commands import storage_errors
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.progress import track
 
 MANIFEST = "manifest.json"
 _SEARCH_DEPTH = 3
@@ -249,7 +248,7 @@ def _size_bytes(folder: Path) -> int:
 
 
 def _copy_visible(folder: Path, target: Path) -> None:
-    for file in tqdm(_visible_files(folder), desc="copying", unit="file", disable=None, leave=False):
+    for file in track(_visible_files(folder), None, "copying", "file"):
         place = target / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, place)

@@ -31,7 +31,6 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from audio_xai.report.answer import matched
-from audio_xai.report.files import replace_file
 from audio_xai.report.sources import dataset_name
 from audio_xai.report.style import (
     METHODS,
@@ -46,6 +45,7 @@ from audio_xai.report.style import (
 )
 from audio_xai.report.tables import Resampling, cell_means, modality_differences, prepared
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.files import write_bytes
 
 WIDTH_INCHES = 6.3
 PNG_DPI = 200
@@ -283,7 +283,7 @@ def _save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
         for kind, told in metadata.items():
             buffer = BytesIO()
             figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=told)
-            written.append(replace_file(stem.with_name(f"{stem.name}.{kind}"), buffer.getvalue()))
+            written.append(write_bytes(stem.with_name(f"{stem.name}.{kind}"), buffer.getvalue()))
     return written
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from audio_xai.report.answer import QUESTION, answer, bullets, caveats, counted_span, matched
-from audio_xai.report.files import replace_file
 from audio_xai.report.sources import data_note, dataset_name, present_modalities, stand_in_notice, stand_ins
 from audio_xai.report.style import (
     CONTROL,
@@ -26,6 +25,7 @@ from audio_xai.report.style import (
     number,
 )
 from audio_xai.report.tables import Evidence, gather, markdown, method_by_metric, records
+from audio_xai.utils.files import write_bytes
 
 Caption = Callable[[str], str]
 
@@ -66,8 +66,8 @@ def write_summary(
     text = summary_markdown(rows, evidence, directions, context)
     content = summary_json(rows, evidence, directions, context)
     return (
-        replace_file(destination / "objective1.md", text.encode()),
-        replace_file(destination / "objective1.json", content.encode()),
+        write_bytes(destination / "objective1.md", text.encode()),
+        write_bytes(destination / "objective1.json", content.encode()),
     )
 
 

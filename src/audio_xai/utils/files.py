@@ -40,6 +40,13 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write bytes in one step and return the place."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in one step, keys as given, one entry a line."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
