@@ -82,6 +82,7 @@ class FaithfulnessCorrelation:
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
         """Scores ``(batch,)`` in [−1, 1]; NaN where attributions or drops do not vary."""
+        check_attributions(inputs, attributions, "faithfulness correlation")
         return self.judge(self.observe(model, inputs, targets), inputs, attributions)
 
     def observe(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Removals:
@@ -109,7 +110,9 @@ class FaithfulnessCorrelation:
             for sample, offset in zip(per_cell, removals.offsets, strict=True)
         ]
         sums = torch.stack(back).flatten(1) @ removals.subsets.flatten(1).T.double()
-        return pearson(sums, removals.drops)
+        # Sums of many equal numbers differ by their rounding, which is no correlation.
+        varies = per_cell.flatten(1).amax(1) > per_cell.flatten(1).amin(1)
+        return torch.where(varies, pearson(sums, removals.drops), torch.nan)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """``runs`` and the unperturbed one, a sample."""

@@ -3,8 +3,6 @@
 Each function works in float64 on tensors ``(batch, …)`` and returns ``(batch,)``, NaN where it is undefined.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -25,9 +23,10 @@ def pearson(first: Tensor, second: Tensor) -> Tensor:
 
 def ranks(values: Tensor) -> Tensor:
     """Ranks from 1 within each row of ``(batch, n)``, ties sharing the mean of their places."""
+    values = values.contiguous()
     ordered = values.sort(dim=1).values
-    below = torch.searchsorted(ordered, values.contiguous(), right=False)
-    up_to = torch.searchsorted(ordered, values.contiguous(), right=True)
+    below = torch.searchsorted(ordered, values, right=False)
+    up_to = torch.searchsorted(ordered, values, right=True)
     return (below + up_to + 1).double() / 2.0
 
 
@@ -62,7 +61,8 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     structure = (2 * covariance + c2) / (variance_a + variance_b + c2)
-    return cast(Tensor, (luminance * structure).flatten(1).mean(1))
+    similarity = (luminance * structure).flatten(1).mean(1)
+    return torch.where(data_range.flatten() > 0, similarity, torch.nan)
 
 
 def gini(values: Tensor) -> Tensor:

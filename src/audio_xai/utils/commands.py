@@ -14,8 +14,8 @@ USER_ERROR_EXIT = 2
 INTERRUPTED_EXIT = 130
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_BLOCKED = (errno.EEXIST, errno.ENOTDIR)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -72,8 +72,8 @@ def _storage_message(error: OSError, path: Path | None) -> str | None:
     where = "the disk" if place is None else str(place)
     if error.errno in _FULL:
         return f"no space is left for {where}; free some space or choose a folder on another disk"
+    if error.errno in _NO_FOLDER:
+        return f"{where} is a file where a folder is needed; choose another folder"
     if error.errno in _FORBIDDEN:
         return f"no permission to use {where} ({error.strerror}); change its permissions or choose another folder"
-    if error.errno in _BLOCKED:
-        return f"{where} is or lies in a file where a folder is needed; move the file or choose another folder"
     return None

@@ -37,7 +37,9 @@ def explained(
     _check(inputs, targets)
     size = max(1, inputs_per_call(inputs[0].numel(), inputs.device) // passes_at_once)
     parts = []
-    with unchanged(model), torch.enable_grad():
+    # A caller in inference mode gets attributions too; that mode's tensors have no gradient, their copies do.
+    with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
+        targets = targets.clone()
         for rows in slices(len(inputs), size):
             chunk = inputs[rows].detach().clone().requires_grad_(True)
             part = attribute(model, chunk, targets[rows]).detach()

@@ -31,8 +31,8 @@ class IntegratedGradients:
     steps: int = 32
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"steps is {self.steps}; Integrated Gradients needs at least 1")
+        if self.steps < 2:
+            raise UserError(f"steps is {self.steps}; Integrated Gradients needs at least 2")
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits; they sum to about F(x) − F(x₀)."""

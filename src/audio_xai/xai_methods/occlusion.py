@@ -60,4 +60,5 @@ class Occlusion:
                 baselines=self.baseline(inputs.detach()),
                 perturbations_per_eval=1,
             )
-        return attributions.clone()
+        # Captum answers in single precision whatever it is asked in.
+        return attributions.to(inputs.dtype, copy=True)
