@@ -16,7 +16,7 @@ from audio_xai import datasets
 from audio_xai.datasets.sources import known_split
 from audio_xai.models import ARCHITECTURES, checkpoints
 from audio_xai.models.training import TrainingConfig
-from audio_xai.studies.models import AUDIO_SHIFT, Wanted, ensure_model, weights_path
+from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, ensure_model, weights_path
 from audio_xai.utils.commands import run_command
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.errors import UserError
@@ -61,10 +61,10 @@ def wanted_model(config: TrainConfig) -> Wanted:
         architecture=config.architecture,
         resolution=config.resolution,
         training=TrainingConfig(
-            epochs=config.epochs or (25 if is_audio else 6),
+            epochs=(25 if is_audio else 6) if config.epochs is None else config.epochs,
             patience=config.patience,
             batch_size=config.batch_size,
-            learning_rate=config.learning_rate or (4e-3 if config.architecture == "small_cnn" else 5e-4),
+            learning_rate=LEARNING_RATES[config.architecture] if config.learning_rate is None else config.learning_rate,
             largest_shift=AUDIO_SHIFT if is_audio else 0.0,
             seed=config.seed,
         ),

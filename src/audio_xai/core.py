@@ -91,8 +91,10 @@ def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     Raises
     ------
     UserError
-        If the model's output is not ``(batch, classes)``, is not finite, or a target is no class of it.
+        If the model's output is not ``(batch, classes)``, is not finite, or targets are not one class of it a sample.
     """
+    if targets.shape != (len(inputs),):
+        raise UserError(f"targets have shape {tuple(targets.shape)} for {len(inputs)} inputs; give one class a sample")
     logits = model(inputs)
     if logits.ndim != 2 or logits.shape[0] != inputs.shape[0]:
         raise UserError(

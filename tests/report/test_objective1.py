@@ -9,7 +9,7 @@ from synthetic_rows import MakeRows
 
 from audio_xai.report.objective1 import write_summary
 from audio_xai.report.terminal import comparison_text, print_table
-from audio_xai.utils.errors import UserError
+from audio_xai.utils.commands import run_command
 
 Directions = dict[str, bool | None]
 CONTEXT = {"command": "make demo", "profile": "quick", "commit": "0123abc"}
@@ -127,10 +127,16 @@ def test_what_cannot_be_compared_is_left_open(rows_with: MakeRows, summary_of, k
     assert "nan" not in text.lower().split("## tables")[1]
 
 
-def test_an_unwritable_folder_is_one_sentence(rows_with: MakeRows, directions: Directions, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_one_sentence(
+    rows_with: MakeRows, directions: Directions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
+
+    def command(_: list[str]) -> None:
         write_summary(rows_with(samples=4), [], directions, CONTEXT, tmp_path / "file")
+
+    assert run_command(command, []) == 2
+    assert "is a file where a folder is needed" in capsys.readouterr().err
 
 
 def test_terminal_table_fits_and_names_the_data(rows_with: MakeRows, directions: Directions) -> None:

@@ -39,3 +39,28 @@ def write_digit_images(root: Path, training: int = 120, tests: int = 40) -> Path
 
 def _write_idx(file: Path, values: np.ndarray) -> None:
     file.write_bytes(bytes((0, 0, 8, values.ndim)) + np.asarray(values.shape, ">u4").tobytes() + values.tobytes())
+
+
+def options(results: Path, checkpoints: Path, **changes: object) -> dict[str, object]:
+    """Objective 1 as small as it gets with every method and metric in it."""
+    tiny: dict[str, object] = {
+        "images": "digits_8x8",
+        "audio": "spoken_digits",
+        "image_resolutions": [28, 32],
+        "audio_resolutions": [32],
+        "image_epochs": [2, 1],
+        "audio_epochs": [2],
+        "samples_per_seed": 4,
+        "faithfulness_runs": 6,
+        "sensitivity_draws": 1,
+        "alternatives": 2,
+        "device": "cpu",
+        "results": str(results),
+        "checkpoints": str(checkpoints),
+    }
+    return tiny | changes
+
+
+def arguments(tiny: dict[str, object]) -> list[str]:
+    """The same as command line options."""
+    return [f"--{name}={value}" for name, value in tiny.items()]

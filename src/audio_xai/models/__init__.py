@@ -56,6 +56,6 @@ def build(name: str, domain: Domain, class_count: int, seed: int) -> Classifier:
             f"{name} takes {architecture.dimensions}-dimensional inputs of at least {architecture.smallest} cells "
             f"a side but the {domain.name} domain gives {domain.shape}; choose another architecture or resolution"
         )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Classifier(domain, architecture.build(domain, class_count))

@@ -22,6 +22,8 @@ from audio_xai.utils.seeding import derived_seed
 TRAINING_SAMPLES_MEASURED = 5_000
 AUDIO_SHIFT = 0.1
 WAVEFORM_MODEL_RATE_HZ = 8_000
+# Batch norm bears a higher peak rate than the architectures without it.
+LEARNING_RATES = {"small_cnn": 4e-3, "alexnet": 5e-4, "audionet": 5e-4}
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class Store:
                 raise ValueError(f"row has columns {sorted(row)}; a result row has {sorted(ROW_SCHEMA.names)}")
         table = pyarrow.Table.from_pylist([dict(row) for row in rows], schema=ROW_SCHEMA)
         with replacing(path) as temporary:
-            pyarrow.parquet.write_table(table, temporary)
+            pyarrow.parquet.write_table(table, temporary, write_page_checksum=True)
 
     def load_rows(self, paths: Iterable[Path]) -> pd.DataFrame:
         """Rows of several shards in one tidy frame, in the order of the paths.
@@ -142,7 +142,7 @@ class Store:
 
 def _rows_of(path: Path) -> pyarrow.Table:
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             rows = file.read()
     except FileNotFoundError as error:
         raise UserError(f"result {path} does not exist; run compute_metrics.py") from error

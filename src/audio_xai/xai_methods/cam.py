@@ -68,7 +68,8 @@ def last_convolution(model: nn.Module, inputs: Tensor) -> nn.Module:
 
 
 def _attribute(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    require_rectifier_modules("guided Grad-CAM", model, inputs, targets, once=False)
+    if require_rectifier_modules("guided Grad-CAM", model, inputs, targets) == 0:
+        raise UserError("guided Grad-CAM needs a model with nn.ReLU modules but this one uses none; use another method")
     layer = last_convolution(model, inputs)
     with warnings.catch_warnings():
         # Captum announces that it hooks ReLU modules; `unchanged` sees to it that they are as before.

@@ -12,39 +12,36 @@ from torch import Tensor, nn
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods.calls import probe
 
+IN_PLACE_KINDS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU)
 
-def require_rectifier_modules(method: str, model: nn.Module, inputs: Tensor, targets: Tensor, *, once: bool) -> None:
-    """Check that every ReLU of ``model`` is a module of its own kind, not in place (and, if ``once``, called once).
+
+def require_rectifier_modules(method: str, model: nn.Module, inputs: Tensor, targets: Tensor) -> int:
+    """Check that every ReLU of ``model`` is a module and not in place, and return how many are called.
 
     Raises
     ------
     UserError
         Saying which ReLU is in the way of ``method`` and what to change.
     """
-    rectifiers = {name: module for name, module in model.named_modules() if isinstance(module, nn.ReLU)}
-    for name, module in rectifiers.items():
-        if module.inplace:
-            raise UserError(f"{method} cannot follow the in-place ReLU {name!r}; make it nn.ReLU(inplace=False)")
-    calls: Counter[str] = Counter()
-    hooks = [
-        module.register_forward_hook(lambda *_, name=name: calls.update([name])) for name, module in rectifiers.items()
-    ]
+    for name, module in model.named_modules():
+        if isinstance(module, IN_PLACE_KINDS) and module.inplace:
+            kind = type(module).__name__
+            raise UserError(f"{method} cannot follow the in-place {kind} {name!r}; make it nn.{kind}(inplace=False)")
+    rectifiers = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    calls: Counter[nn.Module] = Counter()
+    hooks = [module.register_forward_hook(lambda module, *_: calls.update([module])) for module in rectifiers]
     try:
         scores = probe(model, inputs, targets)
     finally:
         for hook in hooks:
             hook.remove()
     recorded = _rectifications(scores)
-    if recorded == 0:
-        raise UserError(f"{method} needs a model with nn.ReLU modules but this one uses none; use another method")
     if recorded != calls.total():
         raise UserError(
             f"{method} found {recorded} ReLU operations but only {calls.total()} nn.ReLU modules; replace functional "
             "calls such as torch.relu by nn.ReLU modules"
         )
-    reused = [name for name, count in calls.items() if count > 1]
-    if once and reused:
-        raise UserError(f"{method} cannot use the ReLU module {reused[0]!r} twice; give every ReLU a module of its own")
+    return recorded
 
 
 def _rectifications(scores: Tensor) -> int:

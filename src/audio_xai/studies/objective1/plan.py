@@ -13,7 +13,7 @@ from audio_xai.metrics import Setting, metric
 from audio_xai.metrics.robustness import RangeNoise, SignalNoise
 from audio_xai.models import checkpoints
 from audio_xai.models.training import TrainingConfig
-from audio_xai.studies.models import AUDIO_SHIFT, Wanted, domain_for, weights_path
+from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, domain_for, weights_path
 from audio_xai.studies.objective1.config import Objective1Config
 from audio_xai.utils.seeding import derived_seed
 from audio_xai.utils.store import Store
@@ -119,7 +119,10 @@ def cells(config: Objective1Config, modality: Modality) -> list[Cell]:
                 architecture=config.architecture,
                 resolution=resolution,
                 training=TrainingConfig(
-                    epochs=count, seed=seed, largest_shift=AUDIO_SHIFT if modality == "audio" else 0.0
+                    epochs=count,
+                    learning_rate=LEARNING_RATES[config.architecture],
+                    largest_shift=AUDIO_SHIFT if modality == "audio" else 0.0,
+                    seed=seed,
                 ),
             ),
             sample_seed=position,

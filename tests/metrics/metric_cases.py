@@ -1,0 +1,59 @@
+"""What every metric is tried on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tiny_models import draw, tiny_cnn, tiny_waveform_cnn
+from torch import Tensor, nn
+
+from audio_xai.baselines import Baseline, Constant
+from audio_xai.core import Explainer, Metric, unchanged
+from audio_xai.metrics import METRICS, Setting
+from audio_xai.metrics.robustness import RangeNoise
+
+BASELINE = Constant(0.25)
+MODELS = {"image": (tiny_cnn, (1, 12, 10)), "waveform": (tiny_waveform_cnn, (1, 40))}
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The shortest explainer there is: the signed gradient of the target's logit, times an optional factor."""
+
+    factor: float = 1.0
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        with unchanged(model), torch.enable_grad():
+            leaf = inputs.detach().clone().requires_grad_(True)
+            total = model(leaf).gather(1, targets[:, None]).sum()
+            return self.factor * torch.autograd.grad(total, leaf)[0]
+
+    def passes(self, inputs: Tensor) -> int:
+        return len(inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Explains every input by the same map, whatever the model and the class."""
+
+    map: Tensor
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 (the protocol's)
+        return self.map.expand_as(inputs).clone()
+
+    def passes(self, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
+        return 0
+
+
+def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+    """Model in evaluation mode, inputs, targets and the gradient as attributions."""
+    build, shape = MODELS[kind]
+    model, inputs = build(dtype=dtype), draw(batch, *shape, seed=3, dtype=dtype)
+    targets = torch.arange(batch) % 3
+    return model, inputs, targets, Gradient()(model, inputs, targets)
+
+
+def registered(name: str, explainer: Explainer | None = None, baseline: Baseline = BASELINE, **others: Any) -> Metric:
+    """The registered metric for a study of three classes with few repetitions."""
+    counts = {"faithfulness_runs": 20, "sensitivity_draws": 3, "alternatives": 1} | others
+    return METRICS[name](Setting(explainer or Gradient(), baseline, RangeNoise(0.05), class_count=3, **counts))

@@ -1,0 +1,121 @@
+"""Average sensitivity against a slow twin and closed forms; how strong the noise is."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from metric_cases import MODELS, Gradient, Recorded, case
+from tiny_models import Function, Linear, draw
+from torch import Tensor
+
+from audio_xai.metrics.engine import own_offsets
+from audio_xai.metrics.robustness import AverageSensitivity, RangeNoise, SignalNoise
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.seeding import generator
+from audio_xai.xai_methods.gradients import Saliency
+
+EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
+
+
+@dataclass(frozen=True, eq=False)
+class GivenNoise:
+    """Disturbances that the test knows, ten times as strong for samples whose first cell is positive."""
+
+    given: Tensor
+
+    def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:  # noqa: ARG002 (the protocol's)
+        assert shape == tuple(self.given.shape)
+        return self.given
+
+    def strength(self, inputs: Tensor) -> Tensor:
+        return torch.where(inputs.flatten(1)[:, 0] > 0, 0.1, 0.01).to(inputs)
+
+
+@EVERY_KIND
+def test_is_the_slow_twin(kind: str) -> None:
+    model, inputs, targets, attributions = case(kind)
+    noise = GivenNoise(draw(4, *inputs.shape[1:], seed=11))
+    expected = []
+    offsets = own_offsets(inputs, "sensitivity noise", 0)
+    for sample, target, attribution, offset in zip(inputs, targets, attributions, offsets, strict=True):
+        strength = 0.1 if sample.flatten()[0] > 0 else 0.01
+        changes = []
+        for disturbance in noise.given:
+            own = np.roll(disturbance.numpy(), (0, *offset), range(disturbance.ndim))
+            disturbed = sample + strength * torch.from_numpy(own)
+            again = Gradient()(model, disturbed[None], target[None])[0]
+            change = math.sqrt(((again - attribution) ** 2).sum().item())
+            changes.append(change / math.sqrt((attribution**2).sum().item()))
+        expected.append(np.mean(changes))
+    assert 1e-3 < min(expected) < max(expected)
+    scores = AverageSensitivity(Gradient(), noise, draws=4)(model, inputs, targets, attributions)
+    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("noise", [SignalNoise(10.0), RangeNoise(0.5)])
+@pytest.mark.parametrize("shape", [(1, 40), (1, 8, 9)])
+def test_the_gradient_of_a_linear_model_does_not_change_at_all(noise, shape: tuple[int, ...]) -> None:
+    model, inputs, targets = Linear(3, *shape), draw(4, *shape, seed=5), torch.tensor([2, 0, 1, 2])
+    attributions = Saliency()(model, inputs, targets)
+    assert AverageSensitivity(Saliency(), noise)(model, inputs, targets, attributions).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 20.0, 40.0])
+def test_the_gradient_of_a_square_changes_as_much_as_its_input(snr_db: float) -> None:
+    # F = Σ x² / 2 has the gradient x, so the change is ‖ε‖ / ‖x‖ = 10^(−snr / 20), up to the length of a drawn ε.
+    model = Function(lambda inputs: inputs.flatten(1).square().sum(1, keepdim=True) / 2)
+    inputs, targets = draw(3, 1, 50, 50), torch.zeros(3, dtype=torch.int64)
+    scores = AverageSensitivity(Gradient(), SignalNoise(snr_db), draws=20)(model, inputs, targets, inputs)
+    torch.testing.assert_close(scores, torch.full((3,), 10 ** (-snr_db / 20)).double(), rtol=0.01, atol=0)
+
+
+@EVERY_KIND
+def test_knows_no_scale_of_the_attributions(kind: str) -> None:
+    model, inputs, targets, attributions = case(kind)
+    expected = AverageSensitivity(Gradient(), RangeNoise())(model, inputs, targets, attributions)
+    for factor in (1e-6, 1e6):
+        scores = AverageSensitivity(Gradient(factor), RangeNoise())(model, inputs, targets, factor * attributions)
+        torch.testing.assert_close(scores, expected, rtol=1e-10, atol=0)
+
+
+def test_a_known_change_of_a_known_attribution() -> None:
+    model, inputs, targets, _ = case("image")
+    given, again = torch.full_like(inputs, 2.0), Recorded(torch.full((1, 12, 10), 5.0, dtype=torch.float64))
+    scores = AverageSensitivity(again, RangeNoise(), draws=7)(model, inputs, targets, given)
+    torch.testing.assert_close(scores, torch.full((5,), 1.5).double(), rtol=1e-12, atol=0)
+    zeros = AverageSensitivity(again, RangeNoise())(model, inputs, targets, torch.zeros_like(inputs))
+    assert bool(torch.isnan(zeros).all())
+
+
+@pytest.mark.parametrize("snr_db", [-3.0, 10.0, 20.0])
+@pytest.mark.parametrize("silence_value", [0.0, -80.0])
+def test_signal_noise_has_the_ratio_it_says(snr_db: float, silence_value: float) -> None:
+    noise = SignalNoise(snr_db, silence_value)
+    inputs = silence_value + torch.tensor([0.01, 1.0, 30.0])[:, None, None, None] * draw(3, 1, 40, 40, seed=1)
+    draws = noise.draws((50, 1, 40, 40), generator("test"))
+    for sample, strength in zip(inputs, noise.strength(inputs), strict=True):
+        signal = ((sample - silence_value) ** 2).mean()
+        measured_db = 10 * math.log10(float(signal / (strength * draws.double()).var()))
+        assert abs(measured_db - snr_db) < 0.1
+    assert abs(float(draws.mean())) < 0.02
+    assert float(noise.strength(torch.full((1, 1, 4, 4), silence_value))) == 0.0
+
+
+def test_range_noise_stays_within_its_fraction() -> None:
+    noise = RangeNoise(0.05)
+    inputs = torch.stack([torch.linspace(0, 1, 100), torch.linspace(-3, 7, 100)])[:, None].double()
+    torch.testing.assert_close(
+        noise.strength(inputs), torch.tensor([0.05, 0.5], dtype=torch.float64), rtol=1e-12, atol=0
+    )
+    draws = noise.draws((200, 1, 100), generator("test"))
+    assert -1.0 <= float(draws.min()) < -0.999
+    assert 0.999 < float(draws.max()) <= 1.0
+    assert abs(float(draws.mean())) < 0.02
+    assert abs(float(draws.var()) - 1 / 3) < 0.01
+
+
+def test_no_draws_are_refused() -> None:
+    with pytest.raises(UserError, match="draws is 0"):
+        AverageSensitivity(Gradient(), RangeNoise(), draws=0)

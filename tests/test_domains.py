@@ -1,0 +1,287 @@
+"""Domains against librosa, against closed forms and at their edges."""
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import draw
+from torch import Tensor
+
+from audio_xai.domains import DOMAINS, Domain, LogMel, Pixels, Waveform, hz_to_mel, mel_filters, mel_to_hz
+from audio_xai.utils.errors import UserError
+
+# Sample rate, duration and window: production's, and some where neither window nor hop is a round number.
+FORMATS = [
+    (8_000, 1.0, 0.064, (32, 64, 128)),
+    (16_000, 1.0, 0.064, (32, 64, 128)),
+    (16_000, 1.5, 0.064, (32, 64, 128)),
+    (22_050, 1.0, 0.064, (32, 64, 128)),
+    (44_100, 0.5, 0.064, (32, 64)),
+]
+GRIDS = [(rate, duration, window, size) for rate, duration, window, sizes in FORMATS for size in sizes]
+SMALL = LogMel(8_000, 0.256, bands=12, frames=9, window_s=0.064)
+
+
+def noise(domain: LogMel, batch: int = 2, seed: int = 0) -> Tensor:
+    """Noise that dies away to nothing and returns at the very end, so that some cells lie on the floor."""
+    envelope = torch.logspace(-1.0, -9.0, domain.samples, dtype=torch.float64)
+    envelope[-domain.window_length // 4 :] = 0.1
+    return (draw(batch, 1, domain.samples, seed=seed) * envelope).clamp(-1.0, 1.0)
+
+
+def librosa_db(waveform: np.ndarray, domain: LogMel) -> np.ndarray:
+    """The same spectrogram by librosa, in dB over a full-scale sine, with the same floor."""
+    window = domain.window_length
+    power = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=domain.sample_rate_hz,
+        n_fft=window,
+        hop_length=domain.hop_length,
+        window="hann",
+        center=True,
+        pad_mode="constant",
+        power=2.0,
+        n_mels=domain.bands,
+        fmin=0.0,
+        fmax=domain.sample_rate_hz / 2,
+        htk=False,
+        norm=None,
+        dtype=np.float64,
+    )
+    # A full-scale sine's own bin holds half the window's sum.
+    full_scale = (librosa.filters.get_window("hann", window).sum() / 2) ** 2
+    power = power[:, : domain.frames]
+    return librosa.power_to_db(power / full_scale, ref=1.0, amin=10 ** (domain.floor_db / 10), top_db=None)
+
+
+@pytest.mark.parametrize(("rate_hz", "duration_s", "window_s", "size"), GRIDS)
+def test_log_mel_is_librosas(rate_hz: int, duration_s: float, window_s: float, size: int) -> None:
+    domain = LogMel(rate_hz, duration_s, size, size, window_s)
+    recorded = noise(domain)
+    expected = np.stack([librosa_db(one, domain)[None] for one in recorded[:, 0].numpy()])
+    exact, single = domain.analysis(recorded), domain.analysis(recorded.float())
+    assert exact.shape == single.shape == (2, 1, *domain.shape) == expected.shape
+    assert (exact.dtype, single.dtype) == (torch.float64, torch.float32)
+    assert domain.floor_db < expected.max() - 20
+    assert (expected == domain.floor_db).any()
+    np.testing.assert_allclose(exact.numpy(), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(single.numpy(), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("rate_hz", "duration_s", "window_s", "size"), GRIDS)
+def test_log_mel_axes_belong_to_its_cells(rate_hz: int, duration_s: float, window_s: float, size: int) -> None:
+    domain = LogMel(rate_hz, duration_s, size, size, window_s)
+    frequency, time = domain.axes()
+    assert [(axis.name, axis.unit) for axis in (frequency, time)] == [("frequency", "Hz"), ("time", "s")]
+    edges_hz = librosa.mel_frequencies(n_mels=size + 2, fmin=0.0, fmax=rate_hz / 2, htk=False)
+    np.testing.assert_allclose(frequency.coordinates, edges_hz[1:-1], rtol=1e-12)
+    expected = librosa.frames_to_time(np.arange(size), sr=rate_hz, hop_length=domain.hop_length)
+    np.testing.assert_allclose(time.coordinates, expected, rtol=1e-12)
+    # The grid covers the whole sound: what is left after the last frame is less than half a window.
+    assert duration_s - time.coordinates[-1] < window_s / 2
+
+
+@given(
+    rate_hz=st.sampled_from([8_000, 11_025, 16_000, 22_050, 44_100]),
+    samples=st.integers(200, 4_000),
+    frames=st.integers(2, 140),
+    window_s=st.floats(0.01, 0.1),
+)
+@settings(deadline=None, max_examples=80)
+def test_log_mel_gives_the_shape_it_promises_or_refuses(
+    rate_hz: int, samples: int, frames: int, window_s: float
+) -> None:
+    try:
+        domain = LogMel(rate_hz, samples / rate_hz, 2, frames, window_s)
+    except UserError:
+        return
+    assert domain.samples == samples
+    assert domain.analysis(torch.zeros(1, 1, samples)).shape == (1, 1, 2, frames)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("floor_db", [-80.0, -60.0, -47.1, -100.0])
+def test_the_analysis_of_zeros_is_silence(floor_db: float, dtype: torch.dtype) -> None:
+    domain = LogMel(16_000, 1.0, 64, 64, floor_db=floor_db)
+    assert domain.silence_value == floor_db == domain.value_range[0]
+    assert bool((domain.analysis(torch.zeros(2, 1, 16_000, dtype=dtype)) == floor_db).all())
+
+
+@pytest.mark.parametrize("domain", [Waveform(100, 0.5), Pixels(4, 5), LogMel(8_000, 1.0, 32, 32)], ids=lambda d: d.name)
+def test_every_domain_keeps_its_promises(domain: Domain) -> None:
+    assert isinstance(domain, Domain)
+    assert DOMAINS[domain.name] is type(domain)
+    recorded = torch.zeros(3, 1, *(domain.shape if len(domain.shape) == 1 or domain.name == "pixels" else (8_000,)))
+    analysed = domain.analysis(recorded)
+    assert analysed.shape == (3, 1, *domain.shape)
+    assert bool((analysed == domain.silence_value).all())
+    assert domain.value_range[0] <= domain.silence_value < domain.value_range[1]
+    assert tuple(len(axis.coordinates) for axis in domain.axes()) == domain.shape
+    assert all(np.all(np.diff(axis.coordinates) > 0) for axis in domain.axes())
+
+
+@pytest.mark.parametrize("frequency_hz", [125.0, 500.0, 1_000.0, 2_500.0, 3_500.0])
+def test_a_full_scale_sine_is_about_0_db_in_its_own_band(frequency_hz: float) -> None:
+    domain = LogMel(8_000, 1.0, 32, 32)
+    times = torch.arange(8_000, dtype=torch.float64) / 8_000
+    spectrogram = domain.analysis(torch.sin(2 * torch.pi * frequency_hz * times)[None, None])[0, 0, :, 4:-4]
+    level_db, band = spectrogram.max(0)
+    centres_hz = np.array(domain.axes()[0].coordinates)
+    assert bool((band == int(np.abs(centres_hz - frequency_hz).argmin())).all())
+    # A band adds up the window's three bins (1 + 1/4 + 1/4 in power), so it may reach 10·log10(1.5) dB at most.
+    assert float(level_db.min()) > -4.0
+    assert float(level_db.max()) <= 10 * np.log10(1.5)
+
+
+def test_a_sine_in_the_middle_of_a_wide_band_has_the_level_of_its_weighted_bins() -> None:
+    domain = LogMel(8_000, 1.0, 32, 32)
+    bin_hz = 8_000 / domain.window_length
+    bins = 64
+    times = torch.arange(8_000, dtype=torch.float64) / 8_000
+    spectrogram = domain.analysis(torch.cos(2 * torch.pi * bins * bin_hz * times)[None, None])[0, 0, :, 16]
+    # On its own bin the Hann window leaves full scale there and half the amplitude on both neighbours.
+    filters = librosa.filters.mel(sr=8_000, n_fft=512, n_mels=32, htk=False, norm=None, dtype=np.float64)
+    power = filters[:, bins] + 0.25 * (filters[:, bins - 1] + filters[:, bins + 1])
+    expected = 10 * np.log10(np.maximum(power, 1e-8))
+    loud = expected > -60
+    assert loud.sum() >= 1
+    np.testing.assert_allclose(spectrogram.numpy()[loud], expected[loud], atol=1e-6)
+
+
+@pytest.mark.parametrize("click_s", [0.1, 0.5, 0.83])
+def test_a_click_is_where_the_time_axis_says(click_s: float) -> None:
+    domain = LogMel(16_000, 1.0, 64, 64)
+    recorded = torch.zeros(1, 1, 16_000, dtype=torch.float64)
+    recorded[0, 0, round(click_s * 16_000)] = 1.0
+    loudest = int(domain.analysis(recorded)[0, 0].mean(0).argmax())
+    hop_s = domain.hop_length / domain.sample_rate_hz
+    assert abs(domain.axes()[1].coordinates[loudest] - click_s) <= hop_s / 2 + 1e-9
+
+
+@given(gain=st.floats(1e-2, 1.0), seed=st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_a_gain_shifts_decibels_above_the_floor(gain: float, seed: int) -> None:
+    recorded = noise(SMALL, seed=seed)
+    before, after = SMALL.analysis(recorded), SMALL.analysis(gain * recorded)
+    expected = (before + 20 * np.log10(gain)).clamp_min(SMALL.floor_db)
+    above = before > SMALL.floor_db
+    assert bool(above.any())
+    torch.testing.assert_close(after[above], expected[above], rtol=0, atol=1e-8)
+    assert bool((after[~above] == SMALL.floor_db).all())
+
+
+def test_a_loud_clip_leaves_the_others_alone() -> None:
+    quiet = 1e-3 * noise(SMALL)
+    loud = torch.ones(1, 1, SMALL.samples, dtype=torch.float64)
+    alone, together = SMALL.analysis(quiet), SMALL.analysis(torch.cat([loud, quiet]))[1:]
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-10)
+    reversed_order = SMALL.analysis(quiet.flip(0)).flip(0)
+    torch.testing.assert_close(reversed_order, alone, rtol=0, atol=1e-10)
+
+
+def test_log_mel_is_differentiable() -> None:
+    domain = LogMel(1_000, 0.03, bands=2, frames=4, window_s=0.016)
+    recorded = (0.3 * draw(2, 1, domain.samples)).requires_grad_(True)
+    assert bool((domain.analysis(recorded) > domain.floor_db).all())
+    assert torch.autograd.gradcheck(domain.analysis, (recorded,))
+
+
+def test_log_mel_has_a_gradient_after_a_first_use_in_inference_mode() -> None:
+    domain = LogMel(1_000, 0.03, bands=2, frames=4, window_s=0.017)
+    recorded = 0.3 * draw(2, 1, domain.samples)
+    with torch.inference_mode():
+        domain.analysis(recorded)
+    recorded.requires_grad_(True)
+    domain.analysis(recorded).sum().backward()
+    assert bool((recorded.grad != 0).any())
+
+
+@given(hz=st.floats(0.0, 24_000.0))
+def test_mel_scale_is_librosas_and_its_inverse_inverts(hz: float) -> None:
+    mel = hz_to_mel(np.array(hz))
+    np.testing.assert_allclose(mel, librosa.hz_to_mel(hz, htk=False), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(mel_to_hz(mel), hz, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(mel_to_hz(mel), librosa.mel_to_hz(float(mel), htk=False), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "fft_length", "bands"), [(8_000, 512, 40), (16_000, 1_024, 128), (22_050, 1_411, 64)]
+)
+def test_mel_filters_are_librosas(rate_hz: int, fft_length: int, bands: int) -> None:
+    expected = librosa.filters.mel(sr=rate_hz, n_fft=fft_length, n_mels=bands, htk=False, norm=None, dtype=np.float64)
+    filters = mel_filters(rate_hz, fft_length, bands)
+    np.testing.assert_allclose(filters, expected, rtol=0, atol=1e-12)
+    assert filters.max() <= 1.0
+
+
+def test_an_empty_mel_band_is_refused() -> None:
+    domain = LogMel(16_000, 1.0, bands=512, frames=64)
+    with pytest.raises(UserError, match=r"of 512 mel bands contain no bin of a 1024-point spectrum at 16000 Hz"):
+        domain.analysis(torch.zeros(1, 1, 16_000))
+
+
+@pytest.mark.parametrize(
+    ("bands", "frames", "reason"),
+    [
+        (32, 1, "2 frames"),
+        (0, 32, "at least 1 band"),
+        (32, 8_500, "fewer frames"),
+        (32, 9_000, "fewer frames"),
+        (32, 8, "leave gaps"),
+    ],
+)
+def test_impossible_grids_are_refused(bands: int, frames: int, reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        LogMel(8_000, 1.0, bands, frames)
+
+
+@pytest.mark.parametrize("domain", [Waveform(8_000, 1.0), LogMel(8_000, 1.0, 32, 32)], ids=lambda d: d.name)
+@pytest.mark.parametrize("shape", [(8_000,), (2, 8_000), (2, 2, 8_000), (2, 1, 7_999), (2, 1, 8_001), (1, 1, 1, 8_000)])
+def test_waveforms_of_another_shape_are_refused(domain: Domain, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match=r"this domain takes \(batch, 1, 8000\)"):
+        domain.analysis(torch.zeros(shape))
+
+
+def test_waveform_is_what_was_recorded() -> None:
+    domain = Waveform(100, 0.5)
+    recorded = draw(2, 1, 50)
+    assert domain.analysis(recorded) is recorded
+    (axis,) = domain.axes()
+    assert (axis.name, axis.unit) == ("time", "s")
+    np.testing.assert_allclose(axis.coordinates, np.arange(50) * 0.01, rtol=1e-12)
+    assert (domain.silence_value, domain.value_range) == (0.0, (-1.0, 1.0))
+
+
+def resized_slowly(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Bilinear interpolation between pixel centres, one row and one column at a time."""
+    for size in (rows, columns):
+        length = image.shape[0]
+        places = (np.arange(size) + 0.5) * length / size - 0.5
+        image = np.stack([np.interp(places, np.arange(length), column) for column in image.T])
+    return image
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (64, 64), (13, 40), (128, 128)])
+def test_pixels_are_resized_bilinearly(shape: tuple[int, int]) -> None:
+    images = draw(3, 1, 28, 28).sigmoid()
+    resized = Pixels(*shape).analysis(images)
+    expected = np.stack([resized_slowly(image, *shape)[None] for image in images[:, 0].numpy()])
+    np.testing.assert_allclose(resized.numpy(), expected, rtol=0, atol=1e-12)
+
+
+def test_pixels_of_the_right_size_stay_as_they_are() -> None:
+    images = draw(3, 1, 28, 28).sigmoid()
+    assert Pixels(28, 28).analysis(images) is images
+
+
+def test_resizing_is_differentiable() -> None:
+    images = draw(2, 1, 3, 4).requires_grad_(True)
+    assert torch.autograd.gradcheck(Pixels(5, 6).analysis, (images,))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (3, 28, 28), (2, 3, 28, 28), (1, 1, 1, 28, 28)])
+def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match=r"takes \(batch, 1, rows, columns\)"):
+        Pixels(28, 28).analysis(torch.zeros(shape))

@@ -1,0 +1,188 @@
+"""Models of a few parameters, in float64, whose answers can be worked out by hand or by slow loops."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Standard normal numbers that leave the global random state alone."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def seeded(model: nn.Module, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """The model in evaluation mode, every parameter and running statistic drawn from ``seed``."""
+    random = torch.Generator().manual_seed(seed)
+    model.to(dtype).eval()
+    with torch.no_grad():
+        for name, value in [*model.named_parameters(), *model.named_buffers()]:
+            if not value.is_floating_point():
+                continue
+            fan_in = max(1, value[0].numel()) if value.ndim > 1 else 4
+            value.copy_(torch.randn(value.shape, generator=random, dtype=torch.float64) * (2.0 / fan_in) ** 0.5)
+            if name.endswith("running_var"):
+                value.abs_().add_(0.5)
+    return model
+
+
+class Linear(nn.Module):
+    """Logit of class c = Σ weights[c] ⊙ x + bias[c]."""
+
+    def __init__(self, classes: int, *shape: int, seed: int = 0) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(draw(classes, *shape, seed=seed))
+        self.bias = nn.Parameter(draw(classes, seed=seed + 1))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.flatten(1) @ self.weights.flatten(1).T + self.bias
+
+
+class Function(nn.Module):
+    """A model given as a function of its inputs, without parameters."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.function(inputs)
+
+
+def tiny_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Images of any size from 4 × 4 on: batch norm, dropout, pooling and ReLU modules included."""
+    layers = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 5, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(20, classes),
+    )
+    return seeded(layers, seed, dtype)
+
+
+def tiny_waveform_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Waveforms of any length from 8 samples on."""
+    layers = nn.Sequential(
+        nn.Conv1d(1, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(4, 5, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(4),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(20, classes),
+    )
+    return seeded(layers, seed, dtype)
+
+
+class FunctionalRelu(nn.Module):
+    """One ReLU module and one ReLU called as a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 3, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.relu(self.convolution(inputs))
+        return self.linear(functional.relu(hidden - 0.1).mean((2, 3)))
+
+
+class ReusedRelu(nn.Module):
+    """The same ReLU module called after each of two convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 3, 3, padding=1)
+        self.second = nn.Conv2d(3, 3, 3, padding=1)
+        self.shared = nn.ReLU()
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.shared(self.second(self.shared(self.first(inputs)))).mean((2, 3)))
+
+
+class Counter:
+    """A number that stays the same object when the model that holds it is copied."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Counter":
+        return self
+
+
+class Counting(nn.Module):
+    """Counts the inputs that reach the model, inside of whatever hooks are put around it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.counter = Counter()
+        self.train(inner.training)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.counter.count += len(inputs)
+        return self.inner(inputs)
+
+
+def _leave_alone(*_: object) -> None:
+    """A hook that does nothing."""
+
+
+def with_hooks_and_marks(model: nn.Module) -> nn.Module:
+    """The model as somebody else uses it: hooks of their own, one layer frozen, one in another mode, an attribute."""
+    layers = [module for module in model.modules() if not isinstance(module, nn.ReLU)]
+    layers[1].register_forward_hook(_leave_alone)
+    layers[1].register_forward_pre_hook(_leave_alone)
+    model.train()
+    layers[-1].eval()
+    next(model.parameters()).requires_grad_(False)
+    layers[1].note = "mine"
+    return model
+
+
+def state_of(model: nn.Module) -> dict[str, Any]:
+    """Everything about a model that a guest could leave changed, as plain comparable values."""
+    state: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if attribute in ("_parameters", "_buffers", "_modules"):
+                state[f"{name}.{attribute}"] = list(value)
+            elif isinstance(value, dict):
+                state[f"{name}.{attribute}"] = [(key, id(entry)) for key, entry in value.items()]
+            else:
+                state[f"{name}.{attribute}"] = copy.copy(value) if isinstance(value, int | float | str) else id(value)
+    for name, parameter in model.named_parameters():
+        state[f"parameter {name}"] = (id(parameter), parameter.requires_grad, parameter.grad, parameter.tolist())
+    for name, buffer in model.named_buffers():
+        state[f"buffer {name}"] = (id(buffer), buffer.tolist())
+    return state
+
+
+@contextmanager
+def nothing_touched(model: nn.Module, *tensors: Tensor) -> Iterator[None]:
+    """Check that the body leaves the model, the given tensors and the global random state as they were."""
+    before, random = state_of(model), torch.get_rng_state()
+    copies = [(tensor.clone(), tensor.requires_grad, tensor.grad, tensor._version) for tensor in tensors]
+    try:
+        yield
+    finally:
+        after = state_of(model)
+        assert before == after, {key for key in {*before, *after} if before.get(key) != after.get(key)}
+        assert torch.equal(random, torch.get_rng_state())
+        for tensor, (values, wanted, gradient, version) in zip(tensors, copies, strict=True):
+            torch.testing.assert_close(tensor.detach(), values.detach(), rtol=0, atol=0, equal_nan=True)
+            assert (tensor.requires_grad, tensor.grad, tensor._version) == (wanted, gradient, version)

@@ -1,0 +1,224 @@
+"""The store: rows and tensors come back as they went in; what is damaged is named."""
+
+import errno
+import json
+import math
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from audio_xai.utils import store as store_module
+from audio_xai.utils.commands import run_command
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.store import ROW_SCHEMA, Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results", "study1")
+
+
+def row(**changes):
+    made = {
+        "study": "study1",
+        "modality": "audio",
+        "dataset": "fsdd",
+        "stand_in_for": None,
+        "split": "official",
+        "speaker": "jackson",
+        "sample": "recordings/0_jackson_0.wav",
+        "label": 0,
+        "prediction": 3,
+        "model": "small_cnn",
+        "training_seed": 1,
+        "checkpoint": "ab" * 32,
+        "domain": "log_mel",
+        "resolution": 32,
+        "method": "saliency",
+        "metric": "sparseness",
+        "baseline": "silence",
+        "seed": 0,
+        "score": 1 / 3,
+        "passes": 1,
+        "seconds": 0.25,
+    }
+    return made | changes
+
+
+def test_rows_come_back_exactly_and_in_order(store):
+    first, second = store.rows_path("cell", "b"), store.rows_path("cell", "a")
+    rows = [row(sample="1"), row(sample="2", score=math.nan, speaker=None, stand_in_for="audio_mnist")]
+    store.save_rows(first, rows)
+    store.save_rows(second, [row(sample="3", score=-1e-17)])
+    frame = store.load_rows([first, second])
+    assert list(frame.columns) == ROW_SCHEMA.names
+    assert frame["sample"].tolist() == ["1", "2", "3"]
+    assert frame["score"][0] == 1 / 3
+    assert math.isnan(frame["score"][1])
+    assert frame["score"][2] == -1e-17
+    assert frame["speaker"].isna().tolist() == [False, True, False]
+    assert frame["stand_in_for"][1] == "audio_mnist"
+    assert str(frame["label"].dtype) == "int64"
+    assert store.load_rows([second, first])["sample"].tolist() == ["3", "1", "2"]
+
+
+def test_a_shard_whose_column_is_all_missing_joins_others(store):
+    """Images have no speakers; the type of an empty column must not change."""
+    images, sounds = store.rows_path("images"), store.rows_path("sounds")
+    store.save_rows(images, [row(speaker=None)])
+    store.save_rows(sounds, [row()])
+    assert store.load_rows([images, sounds])["speaker"].tolist()[1] == "jackson"
+
+
+def test_places(store):
+    assert store.rows_path("cell", "a-1.5").relative_to(store.root).parts[:3] == ("metrics", "study1", "cell")
+    assert store.tensors_path("cell", "a").relative_to(store.root).as_posix() == (
+        "attributions/study1/cell/a.safetensors"
+    )
+    assert store.figures.relative_to(store.root).as_posix() == "visualizations/study1"
+    assert store.summaries == store.root / "summaries"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {name: value for name, value in row().items() if name != "seed"},
+        row(extra=1),
+        {("sample_id" if name == "sample" else name): value for name, value in row().items()},
+    ],
+)
+def test_a_row_of_other_columns_is_never_written(wrong, store):
+    path = store.rows_path("cell", "a")
+    with pytest.raises(ValueError, match="a result row has"):
+        store.save_rows(path, [row(), wrong])
+    assert not path.exists()
+
+
+def test_a_value_of_another_type_is_never_written(store):
+    path = store.rows_path("cell", "a")
+    with pytest.raises((pyarrow.ArrowInvalid, pyarrow.ArrowTypeError)):
+        store.save_rows(path, [row(score="high")])
+    assert not path.exists()
+
+
+def test_no_rows_and_no_shards_are_empty_frames(store):
+    path = store.rows_path("cell", "none")
+    store.save_rows(path, [])
+    for frame in (store.load_rows([path]), store.load_rows([])):
+        assert len(frame) == 0
+        assert list(frame.columns) == ROW_SCHEMA.names
+
+
+def test_missing_rows_are_named(store):
+    path = store.rows_path("cell", "a")
+    with pytest.raises(UserError, match=r"a\.parquet does not exist; run compute_metrics\.py"):
+        store.load_rows([path])
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "inside"])
+def test_damaged_rows_are_named(damage, store, capsys):
+    good, bad = store.rows_path("cell", "good"), store.rows_path("cell", "bad")
+    for path in (good, bad):
+        store.save_rows(path, [row(sample=str(number)) for number in range(50)])
+    content = bytearray(bad.read_bytes())
+    inside = bytes(byte ^ 0x5A if 4 <= place < 200 else byte for place, byte in enumerate(content))
+    bad.write_bytes(
+        {"empty": b"", "cut": content[: len(content) // 2], "garbage": b"PAR1" * 30, "inside": inside}[damage]
+    )
+    assert run_command(lambda _: store.load_rows([good, bad]), []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: result {bad} is unreadable (")
+    assert error.endswith("; delete it and run the script again\n")
+    assert error.count("\n") == 1
+
+
+def test_rows_of_another_schema_are_refused(store):
+    path = store.rows_path("cell", "old")
+    path.parent.mkdir(parents=True)
+    table = pyarrow.Table.from_pylist([row()], schema=ROW_SCHEMA)
+    for other in (table.drop_columns(["passes"]), table.append_column("more", [[1]])):
+        pyarrow.parquet.write_table(other, path)
+        with pytest.raises(UserError, match=r"old\.parquet has other columns"):
+            store.load_rows([path])
+
+
+def test_a_folder_named_like_a_column_adds_nothing(tmp_path):
+    store = Store(tmp_path / "seed=5", "study1")
+    path = store.rows_path("cell", "a")
+    store.save_rows(path, [row(seed=0)])
+    frame = store.load_rows([path])
+    assert frame["seed"].tolist() == [0]
+    assert list(frame.columns) == ROW_SCHEMA.names
+
+
+def test_tensors_come_back_exactly(store):
+    path = store.tensors_path("cell", "inputs")
+    maps = torch.rand((2, 1, 3, 4), generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([3, 7])
+    metadata = {"ids": ["a", "größer"], "speakers": [None, "x"], "seconds": 0.1}
+    store.save_tensors(path, {"maps": maps.transpose(2, 3).requires_grad_(), "labels": labels}, metadata)
+    tensors, told = store.load_tensors(path)
+    assert told == metadata
+    assert tensors.keys() == {"maps", "labels"}
+    assert torch.equal(tensors["maps"], maps.transpose(2, 3))
+    assert torch.equal(tensors["labels"], labels)
+    assert tensors["labels"].dtype == torch.int64
+
+
+def test_missing_tensors_are_named(store):
+    with pytest.raises(UserError, match=r"inputs\.safetensors does not exist; run"):
+        store.load_tensors(store.tensors_path("cell", "inputs"))
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "without metadata", "foreign metadata"])
+def test_damaged_tensors_are_named(damage, store):
+    path = store.tensors_path("cell", "inputs")
+    store.save_tensors(path, {"maps": torch.zeros(100)}, {})
+    content = path.read_bytes()
+    if damage == "without metadata":
+        save_file({"maps": torch.zeros(100)}, path)
+    elif damage == "foreign metadata":
+        save_file({"maps": torch.zeros(100)}, path, {"json": "{"})
+    else:
+        path.write_bytes({"empty": b"", "cut": content[:-10], "garbage": b"x" * 100}[damage])
+    with pytest.raises(UserError, match=r"inputs\.safetensors is unreadable .*delete it"):
+        store.load_tensors(path)
+
+
+def test_a_full_disk_ends_in_one_line_that_names_the_shard(store, monkeypatch, capsys):
+    path = store.rows_path("cell", "a")
+
+    def full(_table, place, **_options):
+        place.write_bytes(b"PAR1")
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+    monkeypatch.setattr(store_module.pyarrow.parquet, "write_table", full)
+    assert run_command(lambda _: store.save_rows(path, [row()]), []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: no space is left for {path};")
+    assert error.count("\n") == 1
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_configuration_is_plain_yaml(store):
+    path = store.save_config("quick", {"z": (1, 2), "a": store.root, "limit": None})
+    assert path == store.root / "configs" / "study1-quick.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert yaml.safe_load(text) == {"z": [1, 2], "a": str(store.root), "limit": None}
+    assert text.index("z:") < text.index("a:")
+
+
+def test_the_log_is_one_json_object_a_line(store):
+    store.log("explained", method="größer\nzwei", seconds=0.5)
+    store.log("odd", place=store.root)
+    lines = (store.root / "logs" / "study1.jsonl").read_text(encoding="utf-8").splitlines()
+    first, second = map(json.loads, lines)
+    assert first["event"] == "explained"
+    assert first["method"] == "größer\nzwei"
+    assert first["seconds"] == 0.5
+    assert first["time"].endswith("Z")
+    assert second["place"] == str(store.root)
