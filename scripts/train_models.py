@@ -40,7 +40,7 @@ class TrainConfig:
     epochs: int | None = _option(None, "length of the schedule; 25 for sound and 6 for images if not given")
     learning_rate: float | None = _option(None, "peak learning rate; 0.004 for small_cnn, 0.0005 else if not given")
     batch_size: int = _option(32, "samples a step")
-    patience: int = _option(6, "epochs without a better validation accuracy before training stops")
+    patience: int = _option(12, "epochs without a better validation accuracy before training stops")
     seed: int = _option(0, "of weights, order, dropout and shifts")
     device: str = _option("auto", "auto, cpu or cuda")
     threads: int | None = _option(None, "CPU threads; PyTorch's own choice if not given")

@@ -30,7 +30,8 @@ class TrainingConfig:
     epochs : int
         Length of the one-cycle schedule.
     patience : int
-        Epochs without a better validation accuracy after which training stops.
+        Epochs without a better validation accuracy after which training stops; long enough to outlast the noise while
+        the rate is near its peak.
     batch_size : int
         Samples a step.
     learning_rate, weight_decay : float
@@ -42,7 +43,7 @@ class TrainingConfig:
     """
 
     epochs: int
-    patience: int = 6
+    patience: int = 12
     batch_size: int = 32
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
