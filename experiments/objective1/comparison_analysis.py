@@ -2,7 +2,7 @@
 
     python experiments/objective1/comparison_analysis.py --profile quick
 
-Times on two CPU cores: quick TIMEQ, standard TIMES.
+On two CPU cores profile quick takes half a minute, standard 1 minute.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
     python experiments/objective1/mnist_explanations.py --profile quick
 
-Times on two CPU cores: quick TIMEQ, standard TIMES.
+On two CPU cores profile quick takes 2.5 minutes, standard about 40 (estimated) minutes.
 """
 
 import sys

@@ -431,7 +431,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(undisturbed, re
     shard = next((run.results / "metrics").rglob("*-sparseness-*.parquet"))
     shard.unlink()
 
-    def full(_, place):
+    def full(_, place, **_options):
         place.write_bytes(b"PAR1")
         raise OSError(errno.ENOSPC, "Error writing bytes to file")
 
