@@ -205,11 +205,11 @@ class LogMel:
         """
         _require_waveforms(recorded, self.samples)
         window, filters = _mel_constants(self, recorded.device, recorded.dtype)
-        # torch.stft bit for bit, but frames stay rows: a tenth to a quarter faster on a CPU.
+        # What torch.stft computes, but frames stay rows: a tenth to a quarter faster on a CPU.
         half = self.window_length // 2
         padded = functional.pad(recorded[:, 0, : self._analysed + half], (half, half))[:, : self._analysed + 2 * half]
         spectrum = torch.fft.rfft(padded.unfold(-1, self.window_length, self.hop_length) * window)
-        power = (spectrum.real.square() + spectrum.imag.square()) @ filters
+        power = torch.addcmul(spectrum.imag.square(), spectrum.real, spectrum.real) @ filters
         level_db = 10.0 * power.clamp_min(10.0 ** (self.floor_db / 10.0)).log10()
         return cast(Tensor, level_db.transpose(1, 2)[:, None].contiguous())
 
