@@ -211,7 +211,7 @@ class LogMel:
         spectrum = torch.fft.rfft(padded.unfold(-1, self.window_length, self.hop_length) * window)
         power = torch.addcmul(spectrum.imag.square(), spectrum.real, spectrum.real) @ filters
         level_db = 10.0 * power.clamp_min(10.0 ** (self.floor_db / 10.0)).log10()
-        return cast(Tensor, level_db.transpose(1, 2)[:, None].contiguous())
+        return level_db.transpose(1, 2)[:, None].contiguous()
 
     def axes(self) -> tuple[Axis, ...]:
         """Band centres in Hz and frame centres in seconds."""
