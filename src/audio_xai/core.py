@@ -85,8 +85,8 @@ def configuration_of(thing: Any) -> Any:
     return thing
 
 
-def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Logit of the target class, ``(batch,)``.
+def logits_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Logits ``(batch, classes)`` of the inputs, after checking that targets ``(batch,)`` are classes among them.
 
     Raises
     ------
@@ -108,7 +108,12 @@ def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
             f"targets lie in {int(targets.min())}…{int(targets.max())} but the model has {logits.shape[1]} classes; "
             f"give targets in 0…{logits.shape[1] - 1}"
         )
-    return cast(Tensor, logits.gather(1, targets[:, None])[:, 0])
+    return cast(Tensor, logits)
+
+
+def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Logit of the target class, ``(batch,)``; raises as :func:`logits_of` does."""
+    return logits_of(model, inputs, targets).gather(1, targets[:, None])[:, 0]
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from audio_xai.baselines import Baseline
-from audio_xai.core import Explainer, Metric
+from audio_xai.core import Explainer
+from audio_xai.metrics.batch import PassMetric
 from audio_xai.metrics.complexity import Sparseness
 from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
 from audio_xai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
@@ -42,7 +43,7 @@ class Setting:
     seed: int = 0
 
 
-METRICS: dict[str, Callable[[Setting], Metric]] = {
+METRICS: dict[str, Callable[[Setting], PassMetric]] = {
     "faithfulness_correlation": lambda s: FaithfulnessCorrelation(s.baseline, runs=s.faithfulness_runs, seed=s.seed),
     "average_sensitivity": lambda s: AverageSensitivity(s.explainer, s.noise, s.sensitivity_draws, s.seed),
     "sparseness": lambda _: Sparseness(),
@@ -51,7 +52,7 @@ METRICS: dict[str, Callable[[Setting], Metric]] = {
 }
 
 
-def metric(name: str, setting: Setting) -> Metric:
+def metric(name: str, setting: Setting) -> PassMetric:
     """Registered metric.
 
     Raises

@@ -1,5 +1,6 @@
 """Faithfulness: whether the model loses what the attribution says it would lose."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,39 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from audio_xai.baselines import Baseline
-from audio_xai.metrics.engine import (
-    check_attributions,
-    own_offsets,
-    perturbed_scores,
-    plain_scores,
-    shifted_patterns,
-)
+from audio_xai.metrics.batch import Batch, PassMetric, Responses
+from audio_xai.metrics.engine import Scoring
+from audio_xai.metrics.patterns import Patterns
 from audio_xai.metrics.similarity import pearson
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import generator
-
-
-@dataclass(frozen=True, eq=False)
-class Removals:
-    """What happened to the target's logit when random subsets were removed; it does not depend on any attribution.
-
-    Attributes
-    ----------
-    subsets : Tensor
-        ``(runs, 1, …)``, True where a cell was removed, before every sample's own shift.
-    offsets : list of tuple of int
-        Each sample's cyclic shift of the subsets, in cells along each axis.
-    drops : Tensor
-        ``(batch, runs)``, logit before minus logit after.
-    """
-
-    subsets: Tensor
-    offsets: list[tuple[int, ...]]
-    drops: Tensor
 
 
 @dataclass(frozen=True)
-class FaithfulnessCorrelation:
+class FaithfulnessCorrelation(PassMetric):
     """Correlation over random subsets of summed attribution and the logit's drop when the subset is removed.
 
     Attributes
@@ -68,6 +45,7 @@ class FaithfulnessCorrelation:
     patch: int = 1
     seed: int = 0
 
+    title: ClassVar[str] = "faithfulness correlation"
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Bhatt et al. 2020, Eq. 2"
@@ -80,54 +58,40 @@ class FaithfulnessCorrelation:
         if self.patch < 1:
             raise UserError(f"patch is {self.patch}; it has to be at least 1 cell")
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
-        """Scores ``(batch,)`` in [−1, 1]; NaN where attributions or drops do not vary."""
-        check_attributions(inputs, attributions, "faithfulness correlation")
-        return self.judge(self.observe(model, inputs, targets), inputs, attributions)
-
-    def observe(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Removals:
-        """All model passes of this metric; their outcome serves every method's attributions."""
-        subsets = self.subsets(tuple(inputs.shape[2:])).to(inputs.device)
-        offsets = own_offsets(inputs, "faithfulness subsets", self.seed)
-        baseline = self.baseline(inputs)
-
-        def remove(samples: Tensor, runs: Tensor) -> Tensor:
-            removed = shifted_patterns(subsets, samples, runs, offsets)
-            return torch.where(removed, baseline[samples], inputs[samples])
-
-        before = plain_scores(model, inputs, targets)
-        after = perturbed_scores(model, inputs, targets, remove, self.runs)
-        return Removals(subsets, offsets, before[:, None] - after)
-
-    def judge(self, removals: Removals, inputs: Tensor, attributions: Tensor) -> Tensor:
-        """Scores ``(batch,)`` of attributions, given what the removals did."""
-        check_attributions(inputs, attributions, "faithfulness correlation")
-        per_cell = attributions.sum(1, keepdim=True).double()
-        axes = tuple(range(1, per_cell.ndim - 1))
-        # Moving the attribution back is moving the subsets forth, and leaves one product for the whole batch.
-        back = [
-            sample.roll(tuple(-shift for shift in offset), axes)
-            for sample, offset in zip(per_cell, removals.offsets, strict=True)
-        ]
-        sums = torch.stack(back).flatten(1) @ removals.subsets.flatten(1).T.double()
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]; NaN where attributions or drops do not vary. All methods share the removals."""
+        subsets, after = batch.shared(self, lambda: self._removals(batch))
+        before = batch.plain()
+        yield [before.work, after.work]
+        per_cell = attributions.sum(1, keepdim=True)
+        sums = subsets.sums(per_cell, self.runs)
         # Sums of many equal numbers differ by their rounding, which is no correlation.
         varies = per_cell.flatten(1).amax(1) > per_cell.flatten(1).amin(1)
-        return torch.where(varies, pearson(sums, removals.drops), torch.nan)
+        return torch.where(varies, pearson(sums, before.values - after.values), torch.nan)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """``runs`` and the unperturbed one, a sample."""
         return len(inputs) * (self.runs + 1)
 
-    def subsets(self, shape: tuple[int, ...]) -> Tensor:
-        """Random subsets ``(runs, 1, *shape)``, True where removed."""
+    def subsets(self, inputs: Tensor) -> Patterns:
+        """Random subsets ``(1, …)`` of the inputs' cells, True where removed."""
+        shape = tuple(inputs.shape[2:])
+        return Patterns(inputs, ("faithfulness subsets", self.seed), lambda random: self._subset(shape, random))
+
+    def _removals(self, batch: Batch) -> tuple[Patterns, Responses]:
+        subsets, baseline = self.subsets(batch.inputs), self.baseline(batch.inputs)
+
+        def remove(samples: Tensor, runs: Tensor) -> Tensor:
+            return torch.where(subsets(samples, runs), baseline[samples], batch.inputs[samples])
+
+        return subsets, batch.responses(remove, self.runs)
+
+    def _subset(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
         grid = tuple(-(-size // self.patch) for size in shape)
-        count = torch.Size(grid).numel()
-        chosen = max(1, round(self.fraction * count))
-        random = generator("faithfulness subsets", self.seed, shape, self.patch)
-        masks = torch.zeros(self.runs, count, dtype=torch.bool)
-        for run in range(self.runs):
-            masks[run, torch.randperm(count, generator=random)[:chosen]] = True
-        masks = masks.reshape(self.runs, *grid)
-        for axis, size in enumerate(shape, start=1):
-            masks = masks.repeat_interleave(self.patch, axis).narrow(axis, 0, size)
-        return masks[:, None]
+        chosen = max(1, round(self.fraction * math.prod(grid)))
+        mask = torch.zeros(math.prod(grid), dtype=torch.bool)
+        mask[torch.randperm(len(mask), generator=random)[:chosen]] = True
+        mask = mask.reshape(grid)
+        for axis, size in enumerate(shape):
+            mask = mask.repeat_interleave(self.patch, axis).narrow(axis, 0, size)
+        return mask[None]

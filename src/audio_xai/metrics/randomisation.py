@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from audio_xai.core import Explainer
-from audio_xai.metrics.engine import check_attributions
-from audio_xai.metrics.similarity import spearman, ssim
+from audio_xai.metrics.batch import Batch, PassMetric
+from audio_xai.metrics.engine import Scoring
+from audio_xai.metrics.similarity import pearson, ranks, ssim
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.seeding import content_key, derived_seed, generator
 
 
 @dataclass(frozen=True)
-class RandomLogit:
+class RandomLogit(PassMetric):
     """Structural similarity of the explanations of the target and of other classes; low is class-discriminative.
 
     Attributes
@@ -41,6 +42,7 @@ class RandomLogit:
     alternatives: int = 3
     seed: int = 0
 
+    title: ClassVar[str] = "random logit"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Sixt et al. 2020"
@@ -52,15 +54,23 @@ class RandomLogit:
                 "choose at least 1 and fewer than there are classes"
             )
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
-        """Scores ``(batch,)`` in [−1, 1]."""
-        check_attributions(inputs, attributions, "random logit")
-        distances = torch.stack([self._distances(sample) for sample in inputs]).to(targets.device)
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]."""
+        distances = torch.stack([self._distances(sample) for sample in batch.inputs]).to(batch.targets.device)
         own = _scaled(attributions)
-        total = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)
-        for distance in distances.T:
-            others = (targets + distance) % self.class_count
-            total += ssim(own, _scaled(self.explainer(model, inputs, others)))
+        total = torch.zeros(len(batch), dtype=torch.float64, device=own.device)
+
+        def others(samples: Tensor, runs: Tensor) -> Tensor:
+            return (batch.targets[samples] + distances[samples, runs]) % self.class_count
+
+        def take(samples: Tensor, _: Tensor, other: Tensor) -> None:
+            total.index_add_(0, samples, ssim(own[samples], _scaled(other)))
+
+        yield [
+            batch.explanations(
+                self.explainer, lambda samples, _: batch.inputs[samples], self.alternatives, take, targets=others
+            )
+        ]
         return total / self.alternatives
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
@@ -74,7 +84,7 @@ class RandomLogit:
 
 
 @dataclass(frozen=True)
-class ModelParameterRandomisation:
+class ModelParameterRandomisation(PassMetric):
     """Rank correlation of |attributions| before and after randomising the model's layers from the top; low is good.
 
     Attributes
@@ -93,19 +103,23 @@ class ModelParameterRandomisation:
     explainer: Explainer
     seed: int = 0
 
+    title: ClassVar[str] = "model-parameter randomisation"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Adebayo et al. 2018"
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
-        """Scores ``(batch,)`` in [−1, 1]."""
-        check_attributions(inputs, attributions, "model-parameter randomisation")
-        original = attributions.abs().flatten(1)
-        per_layer = [
-            spearman(original, self.explainer(randomised, inputs, targets).abs().flatten(1))
-            for randomised in self.randomised_models(model)
-        ]
-        return torch.stack(per_layer).mean(0)
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]."""
+        original = ranks(attributions.abs().flatten(1))
+        total = torch.zeros(len(batch), dtype=torch.float64, device=original.device)
+
+        def take(samples: Tensor, _: Tensor, randomised: Tensor) -> None:
+            total.index_add_(0, samples, pearson(original[samples], ranks(randomised.abs().flatten(1))))
+
+        layers = 0
+        for layers, model in enumerate(self.randomised_models(batch.model), start=1):  # noqa: B007 (counted)
+            yield [batch.explanations(self.explainer, lambda samples, _: batch.inputs[samples], 1, take, model=model)]
+        return total / layers
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:
         """One explanation a layer, a sample."""

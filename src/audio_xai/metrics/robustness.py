@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from audio_xai.core import Explainer
-from audio_xai.metrics.engine import check_attributions, explained_again, own_offsets, shifted_patterns
+from audio_xai.metrics.batch import Batch, PassMetric
+from audio_xai.metrics.engine import Scoring
+from audio_xai.metrics.patterns import Patterns
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import generator
 
 
 class Noise(Protocol):
@@ -72,7 +73,7 @@ class RangeNoise:
 
 
 @dataclass(frozen=True)
-class AverageSensitivity:
+class AverageSensitivity(PassMetric):
     """Mean relative change ‖a(x + ε) − a(x)‖₂ / ‖a(x)‖₂ of the attributions under noise, the class kept.
 
     Attributes
@@ -96,6 +97,7 @@ class AverageSensitivity:
     draws: int = 10
     seed: int = 0
 
+    title: ClassVar[str] = "average sensitivity"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     source: ClassVar[str] = "Yeh et al. 2019"
@@ -104,24 +106,31 @@ class AverageSensitivity:
         if self.draws < 1:
             raise UserError(f"draws is {self.draws}; average sensitivity needs at least 1")
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
-        """Scores ``(batch,)`` ≥ 0."""
-        check_attributions(inputs, attributions, "average sensitivity")
-        random = generator("sensitivity noise", self.seed, tuple(inputs.shape[1:]))
-        draws = self.noise.draws((self.draws, *inputs.shape[1:]), random).to(inputs)
-        offsets = own_offsets(inputs, "sensitivity noise", self.seed)
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores ≥ 0."""
+        inputs = batch.inputs
+        shape = (1, *inputs.shape[2:])
+        patterns = Patterns(
+            inputs, ("sensitivity noise", self.seed), lambda random: self.noise.draws(shape, random).to(inputs)
+        )
         strength = self.noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
+        changes = torch.zeros(len(batch), dtype=torch.float64, device=inputs.device)
 
         def disturb(samples: Tensor, runs: Tensor) -> Tensor:
-            return inputs[samples] + strength[samples] * shifted_patterns(draws, samples, runs, offsets)
+            return inputs[samples] + strength[samples] * patterns(samples, runs)
 
-        changes = torch.zeros(len(inputs), dtype=torch.float64, device=inputs.device)
-        for samples, again in explained_again(self.explainer, model, inputs, targets, disturb, self.draws):
-            change = (again.double() - attributions[samples].double()).flatten(1).norm(dim=1)
-            changes.index_add_(0, samples, change)
-        size = attributions.double().flatten(1).norm(dim=1)
+        def take(samples: Tensor, _: Tensor, again: Tensor) -> None:
+            changes.index_add_(0, samples, norm(again - attributions[samples]))
+
+        yield [batch.explanations(self.explainer, disturb, self.draws, take)]
+        size = norm(attributions)
         return torch.where(size > 0, changes / self.draws / size, torch.nan)
 
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the engine's)
         """``draws`` explanations a sample."""
         return self.draws * self.explainer.passes(inputs)
+
+
+def norm(maps: Tensor) -> Tensor:
+    """Euclidean norm ``(batch,)`` of every map, summed in float64."""
+    return cast(Tensor, torch.linalg.vector_norm(maps.flatten(1), dim=1, dtype=torch.float64))

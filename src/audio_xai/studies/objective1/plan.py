@@ -10,6 +10,7 @@ from audio_xai.core import Explainer, Metric, configuration_of
 from audio_xai.datasets.sources import known_split
 from audio_xai.domains import Domain
 from audio_xai.metrics import Setting, metric
+from audio_xai.metrics.batch import PassMetric
 from audio_xai.metrics.robustness import RangeNoise, SignalNoise
 from audio_xai.models import checkpoints
 from audio_xai.models.training import TrainingConfig
@@ -139,7 +140,7 @@ def paths(config: Objective1Config, cell: Cell) -> Paths:
     return Paths(Store(Path(config.results), STUDY), cell, weights)
 
 
-def scorer(config: Objective1Config, cell: Cell, method: str, metric_name: str) -> Metric:
+def scorer(config: Objective1Config, cell: Cell, method: str, metric_name: str) -> PassMetric:
     """Metric as this study uses it on one method: noise by signal-to-noise ratio for sound, by range for images."""
     noise = SignalNoise(silence_value=cell.domain.silence_value) if cell.modality == "audio" else RangeNoise()
     return metric(

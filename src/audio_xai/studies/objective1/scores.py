@@ -1,18 +1,19 @@
 """Second stage: score every attribution with every metric, one shard a cell × method × metric."""
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from audio_xai.core import Metric
-from audio_xai.metrics.faithfulness import FaithfulnessCorrelation, Removals
+from audio_xai.metrics.batch import Batch, PassMetric, begin
+from audio_xai.metrics.engine import Outcome, run
+from audio_xai.models import build
 from audio_xai.studies.models import load_model
 from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective1.plan import STUDY, Cell, Paths, cells, paths, scorer
+from audio_xai.studies.objective1.plan import CLASS_COUNT, STUDY, Cell, Paths, cells, paths, scorer
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -20,11 +21,9 @@ from audio_xai.utils.progress import bar
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """One cell's model with what it explained, on the computing device."""
+    """One cell's model with what it explained."""
 
-    model: nn.Module
-    inputs: Tensor
-    targets: Tensor
+    batch: Batch
     labels: Tensor
     metadata: dict[str, Any]
 
@@ -36,7 +35,7 @@ class Unit:
     place: Paths
     method: str
     metric_name: str
-    scorer: Metric
+    scorer: PassMetric
     path: Path
 
 
@@ -62,14 +61,24 @@ def compute(config: Objective1Config) -> list[Path]:
     """
     device = select_device(config.device)
     planned = [(cell, units(config, cell)) for cell in all_cells(config)]
-    with bar(sum(len(work) for _, work in planned), "metrics", "shard") as progress:
-        for cell, work in planned:
-            due = [unit for unit in work if not unit.path.exists()]
-            progress.update(len(work) - len(due))
+    left = [(cell, [unit for unit in work if not unit.path.exists()]) for cell, work in planned]
+    with bar(sum(planned_passes(work) for _, work in left), "metrics", "pass") as progress:
+        for cell, due in left:
             if due:
                 progress.set_postfix_str(cell.label())
                 _compute_cell(config, cell, due, device, progress)
     return [unit.path for _, work in planned for unit in work]
+
+
+def planned_passes(work: Sequence[Unit]) -> int:
+    """Model passes that units of one cell will take, counted without loading a weight or a sample."""
+    if not work:
+        return 0
+    cell = work[0].place.cell
+    with torch.device("meta"):
+        body = build(cell.wanted.architecture, cell.domain, CLASS_COUNT, cell.wanted.training.seed).body
+        inputs = torch.empty(cell.samples, 1, *cell.domain.shape)
+    return sum(unit.scorer.passes(body, inputs) for unit in work)
 
 
 def all_cells(config: Objective1Config) -> list[Cell]:
@@ -95,48 +104,25 @@ def _compute_cell(config: Objective1Config, cell: Cell, due: list[Unit], device:
     place = due[0].place
     model, card = load_model(place.weights, cell.wanted, device)
     tensors, metadata = place.store.load_tensors(place.inputs())
-    explained = Explained(
-        model.body,
-        tensors["inputs"].to(device),
-        tensors["predictions"].to(device),
-        tensors["labels"],
-        metadata | {"checkpoint": card.weights_sha256},
-    )
-    observed: dict[Metric, tuple[Removals, float]] = {}
+    metadata = metadata | {"checkpoint": card.weights_sha256}
+    batch = Batch(model.body, tensors["inputs"].to(device), tensors["predictions"].to(device))
     for unit in due:
         attributions = place.store.load_tensors(place.attributions(unit.method))[0]["attributions"].to(device)
-        started = time.perf_counter()
-        scores, shared_seconds = _scores(unit.scorer, explained, attributions, observed)
-        seconds = time.perf_counter() - started + shared_seconds
-        place.store.save_rows(unit.path, _rows(config, unit, explained, scores, seconds))
+        (outcome,) = run([begin(unit.scorer, batch, attributions)], progress.update)
+        place.store.save_rows(unit.path, _rows(config, unit, Explained(batch, tensors["labels"], metadata), outcome))
         place.store.log(
-            "scored", cell=cell.label(), method=unit.method, metric=unit.metric_name, seconds=round(seconds, 3)
+            "scored",
+            cell=cell.label(),
+            method=unit.method,
+            metric=unit.metric_name,
+            passes=outcome.passes,
+            seconds=round(outcome.seconds, 3),
         )
-        progress.update(1)
 
 
-def _scores(
-    metric: Metric, explained: Explained, attributions: Tensor, observed: dict[Metric, tuple[Removals, float]]
-) -> tuple[Tensor, float]:
-    """Scores, and the seconds spent earlier on passes that they share with other methods."""
-    if not isinstance(metric, FaithfulnessCorrelation):
-        return metric(explained.model, explained.inputs, explained.targets, attributions), 0.0
-    # Removals do not depend on the attribution: observed once, judged for every method.
-    earlier = observed.get(metric)
-    if earlier is None:
-        started = time.perf_counter()
-        removals = metric.observe(explained.model, explained.inputs, explained.targets)
-        observed[metric] = (removals, time.perf_counter() - started)
-        return metric.judge(removals, explained.inputs, attributions), 0.0
-    removals, seconds = earlier
-    return metric.judge(removals, explained.inputs, attributions), seconds
-
-
-def _rows(
-    config: Objective1Config, unit: Unit, explained: Explained, scores: Tensor, seconds: float
-) -> list[dict[str, Any]]:
+def _rows(config: Objective1Config, unit: Unit, explained: Explained, outcome: Outcome) -> list[dict[str, Any]]:
     """One tidy row a sample; passes and seconds are a sample's share."""
-    cell, metadata, count = unit.place.cell, explained.metadata, len(explained.inputs)
+    cell, metadata, count = unit.place.cell, explained.metadata, len(explained.batch)
     shared = {
         "study": STUDY,
         "modality": cell.modality,
@@ -152,8 +138,8 @@ def _rows(
         "metric": unit.metric_name,
         "baseline": cell.baseline.name,
         "seed": config.metric_seed,
-        "passes": unit.scorer.passes(explained.model, explained.inputs) // count,
-        "seconds": seconds / count,
+        "passes": outcome.passes // count,
+        "seconds": outcome.seconds / count,
     }
     return [
         shared
@@ -161,8 +147,8 @@ def _rows(
             "sample": metadata["ids"][row],
             "speaker": metadata["speakers"][row],
             "label": int(explained.labels[row]),
-            "prediction": int(explained.targets[row]),
-            "score": float(scores[row]),
+            "prediction": int(explained.batch.targets[row]),
+            "score": float(outcome.scores[row]),
         }
         for row in range(count)
     ]

@@ -1,0 +1,83 @@
+"""Random patterns for perturbations: one a run, met by every sample in a place of its own."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from audio_xai.utils.hardware import slices
+from audio_xai.utils.seeding import content_key, generator
+
+RUNS_AT_ONCE = 64
+
+
+class Patterns:
+    """Random patterns, one a run, that every sample meets cyclically shifted by an offset of its own.
+
+    A pattern is drawn when its run comes and forgotten after it. That is cheap, the same in any batch, and yet the
+    chance of one draw is not shared by all samples, which would make intervals over samples too narrow.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        The samples ``(batch, 1, …)``; an offset is a function of the sample's values and of ``purpose`` alone.
+    purpose : tuple
+        What the patterns are for, seed included.
+    draw : callable
+        ``draw(generator)`` → pattern ``(1, …)`` of the inputs' spatial shape.
+    """
+
+    def __init__(self, inputs: Tensor, purpose: tuple[object, ...], draw: Callable[[torch.Generator], Tensor]) -> None:
+        self._shape, self._device = tuple(inputs.shape[2:]), inputs.device
+        self._purpose = purpose
+        self._offsets = [self._offset(sample) for sample in inputs]
+        self._draw = draw
+        self._last: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __call__(self, samples: Tensor, runs: Tensor) -> Tensor:
+        """Pattern ``(pairs, 1, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
+        met, counts = torch.unique_consecutive(runs, return_counts=True)
+        parts = torch.split(samples, counts.tolist())
+        return torch.stack(
+            [
+                self._window(tiled, sample)
+                for run, part in zip(met.tolist(), parts, strict=True)
+                for tiled in (self._tiled(run),)
+                for sample in part.tolist()
+            ]
+        )
+
+    def sums(self, values: Tensor, runs: int) -> Tensor:
+        """Sum over the cells of pattern × value, ``(batch, runs)``, float64, for values ``(batch, 1, …)``."""
+        axes = tuple(range(1, values.ndim - 1))
+        # Moving the values back is moving the patterns forth, and leaves one product for the whole batch.
+        back = torch.stack(
+            [
+                sample.roll(tuple(-shift for shift in offset), axes)
+                for sample, offset in zip(values.double(), self._offsets, strict=True)
+            ]
+        ).flatten(1)
+        parts = []
+        for chunk in slices(runs, RUNS_AT_ONCE):
+            drawn = torch.stack([self._drawn(run) for run in range(chunk.start, chunk.stop)])
+            parts.append(back @ drawn.flatten(1).double().T)
+        return torch.cat(parts, dim=1)
+
+    def _drawn(self, run: int) -> Tensor:
+        return self._draw(generator(*self._purpose, self._shape, run)).to(self._device)
+
+    def _offset(self, sample: Tensor) -> tuple[int, ...]:
+        random = generator(*self._purpose, content_key(sample))
+        return tuple(int(torch.randint(size, (1,), generator=random)) for size in self._shape)
+
+    def _tiled(self, run: int) -> Tensor:
+        """The run's pattern, twice along each axis, so that every cyclic shift is a window of it."""
+        if self._last[0] != run:
+            self._last = (run, self._drawn(run).repeat(1, *[2] * len(self._shape)))
+        return self._last[1]
+
+    def _window(self, tiled: Tensor, sample: int) -> Tensor:
+        """The pattern shifted forth by the sample's offset."""
+        for axis, (size, offset) in enumerate(zip(self._shape, self._offsets[sample], strict=True), start=1):
+            tiled = tiled.narrow(axis, (size - offset) % size, size)
+        return tiled
