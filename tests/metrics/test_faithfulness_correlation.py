@@ -5,12 +5,13 @@ import pytest
 import scipy.stats
 import torch
 from metric_cases import BASELINE, MODELS, case
-from tiny_models import Function, Linear, draw
+from tiny_models import Counting, Function, Linear, draw
 from torch import Tensor, nn
 
 from audio_xai.baselines import Black
 from audio_xai.domains import Pixels
-from audio_xai.metrics.engine import own_offsets
+from audio_xai.metrics.batch import Batch, begin
+from audio_xai.metrics.engine import run
 from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
 from audio_xai.models import build
 from audio_xai.utils.errors import UserError
@@ -19,12 +20,18 @@ EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 8, 9), (2, 8, 9)])
 
 
+def all_subsets(metric: FaithfulnessCorrelation, inputs: Tensor) -> Tensor:
+    """The subsets of every run, ``(runs, 1, …)``, before any sample's own shift."""
+    drawn = metric.subsets(inputs)
+    return torch.stack([drawn.drawn(run) for run in range(metric.runs)])
+
+
 def slowly(
     metric: FaithfulnessCorrelation, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor
 ) -> list[float]:
     """One sample, one subset, one cell after the other."""
-    subsets = metric.subsets(tuple(inputs.shape[2:]))[:, 0].numpy()
-    offsets = own_offsets(inputs, "faithfulness subsets", metric.seed)
+    drawn = metric.subsets(inputs)
+    subsets, offsets = all_subsets(metric, inputs)[:, 0].numpy(), drawn.offsets
     scores = []
     for sample, target, attribution, offset in zip(inputs, targets.tolist(), attributions, offsets, strict=True):
         attributed, lost = [], []
@@ -114,21 +121,24 @@ def test_an_input_that_is_its_own_baseline_is_undefined_whatever_the_size_of_the
 
 
 @EVERY_KIND
-def test_observing_and_judging_is_the_whole(kind: str) -> None:
-    model, inputs, targets, attributions = case(kind)
+def test_all_methods_share_the_removals(kind: str) -> None:
+    inner, inputs, targets, attributions = case(kind)
     metric = FaithfulnessCorrelation(BASELINE, runs=15)
-    removals = metric.observe(model, inputs, targets)
-    assert removals.subsets.shape == (15, *inputs.shape[1:])
-    assert removals.offsets == own_offsets(inputs, "faithfulness subsets", 0)
-    assert removals.drops.shape == (5, 15)
-    for judged in (attributions, -attributions, attributions**2):
-        assert torch.equal(metric.judge(removals, inputs, judged), metric(model, inputs, targets, judged))
+    judged = (attributions, -attributions, attributions**2)
+    expected = [metric(inner, inputs, targets, each) for each in judged]
+    model = Counting(inner)
+    batch = Batch(model, inputs, targets)
+    outcomes = run([begin(metric, batch, each) for each in judged])
+    for outcome, alone in zip(outcomes, expected, strict=True):
+        assert torch.equal(outcome.scores, alone)
+        assert outcome.passes == metric.passes(inner, inputs)
+    assert model.counter.count == metric.passes(inner, inputs)
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (32, 32), (128, 128), (8_000,), (3, 5)])
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_a_subset_is_a_fraction_of_the_input(shape: tuple[int, ...], fraction: float) -> None:
-    subsets = FaithfulnessCorrelation(Black(), fraction, runs=20).subsets(shape)
+    subsets = all_subsets(FaithfulnessCorrelation(Black(), fraction, runs=20), torch.zeros(1, 1, *shape))
     assert subsets.shape == (20, 1, *shape)
     subsets = subsets.flatten(1)
     cells = torch.Size(shape).numel()
@@ -141,7 +151,7 @@ def test_a_subset_is_a_fraction_of_the_input(shape: tuple[int, ...], fraction: f
 def test_a_subset_of_patches_is_made_of_whole_patches(shape: tuple[int, ...], patch: int) -> None:
     metric = FaithfulnessCorrelation(Black(), 0.2, runs=10, patch=patch)
     grid = tuple(-(-size // patch) for size in shape)
-    for subset in metric.subsets(shape)[:, 0].numpy():
+    for subset in all_subsets(metric, torch.zeros(1, 1, *shape))[:, 0].numpy():
         whole = np.zeros(grid, dtype=bool)
         for place in np.ndindex(grid):
             cells = subset[tuple(slice(patch * index, patch * (index + 1)) for index in place)]
@@ -151,16 +161,17 @@ def test_a_subset_of_patches_is_made_of_whole_patches(shape: tuple[int, ...], pa
 
 
 def test_every_cell_is_removed_as_often_as_any_other() -> None:
-    subsets = FaithfulnessCorrelation(Black(), 0.25, runs=4_000).subsets((5, 5)).flatten(1)
+    subsets = all_subsets(FaithfulnessCorrelation(Black(), 0.25, runs=4_000), torch.zeros(1, 1, 5, 5)).flatten(1)
     # 6 of 25 cells; the standard deviation of a cell's share over 4,000 runs is 0.007.
     torch.testing.assert_close(subsets.double().mean(0), torch.full((25,), 0.24).double(), rtol=0, atol=0.03)
 
 
-def test_subsets_depend_on_seed_and_shape_alone() -> None:
-    metric = FaithfulnessCorrelation(Black(), runs=5)
-    assert torch.equal(metric.subsets((6, 6)), FaithfulnessCorrelation(BASELINE, runs=5).subsets((6, 6)))
-    assert torch.equal(metric.subsets((6, 6)), FaithfulnessCorrelation(Black(), runs=9).subsets((6, 6))[:5])
-    assert not torch.equal(metric.subsets((6, 6)), FaithfulnessCorrelation(Black(), runs=5, seed=1).subsets((6, 6)))
+def test_subsets_depend_on_seed_shape_and_run_alone() -> None:
+    inputs = torch.zeros(2, 1, 6, 6)
+    subsets = all_subsets(FaithfulnessCorrelation(Black(), runs=5), inputs)
+    assert torch.equal(subsets, all_subsets(FaithfulnessCorrelation(BASELINE, runs=5), inputs + 1))
+    assert torch.equal(subsets, all_subsets(FaithfulnessCorrelation(Black(), runs=9), inputs)[:5])
+    assert not torch.equal(subsets, all_subsets(FaithfulnessCorrelation(Black(), runs=5, seed=1), inputs))
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,17 @@ class Patterns:
         What the patterns are for, seed included.
     draw : callable
         ``draw(generator)`` → pattern ``(1, …)`` of the inputs' spatial shape.
+
+    Attributes
+    ----------
+    offsets : list of tuple of int
+        Every sample's shift, in cells along each axis.
     """
 
     def __init__(self, inputs: Tensor, purpose: tuple[object, ...], draw: Callable[[torch.Generator], Tensor]) -> None:
         self._shape, self._device = tuple(inputs.shape[2:]), inputs.device
         self._purpose = purpose
-        self._offsets = [self._offset(sample) for sample in inputs]
+        self.offsets = [self._offset(sample) for sample in inputs]
         self._draw = draw
         self._last: tuple[int, Tensor] = (-1, torch.empty(0))
 
@@ -54,16 +59,17 @@ class Patterns:
         back = torch.stack(
             [
                 sample.roll(tuple(-shift for shift in offset), axes)
-                for sample, offset in zip(values.double(), self._offsets, strict=True)
+                for sample, offset in zip(values.double(), self.offsets, strict=True)
             ]
         ).flatten(1)
         parts = []
         for chunk in slices(runs, RUNS_AT_ONCE):
-            drawn = torch.stack([self._drawn(run) for run in range(chunk.start, chunk.stop)])
+            drawn = torch.stack([self.drawn(run) for run in range(chunk.start, chunk.stop)])
             parts.append(back @ drawn.flatten(1).double().T)
         return torch.cat(parts, dim=1)
 
-    def _drawn(self, run: int) -> Tensor:
+    def drawn(self, run: int) -> Tensor:
+        """The run's pattern ``(1, …)``, before any sample's own shift."""
         return self._draw(generator(*self._purpose, self._shape, run)).to(self._device)
 
     def _offset(self, sample: Tensor) -> tuple[int, ...]:
@@ -73,11 +79,11 @@ class Patterns:
     def _tiled(self, run: int) -> Tensor:
         """The run's pattern, twice along each axis, so that every cyclic shift is a window of it."""
         if self._last[0] != run:
-            self._last = (run, self._drawn(run).repeat(1, *[2] * len(self._shape)))
+            self._last = (run, self.drawn(run).repeat(1, *[2] * len(self._shape)))
         return self._last[1]
 
     def _window(self, tiled: Tensor, sample: int) -> Tensor:
         """The pattern shifted forth by the sample's offset."""
-        for axis, (size, offset) in enumerate(zip(self._shape, self._offsets[sample], strict=True), start=1):
+        for axis, (size, offset) in enumerate(zip(self._shape, self.offsets[sample], strict=True), start=1):
             tiled = tiled.narrow(axis, (size - offset) % size, size)
         return tiled

@@ -1,0 +1,63 @@
+"""Random patterns: one a run, met by every sample in a place of its own."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import draw
+from torch import Tensor
+
+from audio_xai.metrics.patterns import Patterns
+
+SHAPES = pytest.mark.parametrize("shape", [(7,), (5, 6), (1,), (1, 1)])
+
+
+def patterns(inputs: Tensor, *purpose: object) -> Patterns:
+    shape = (1, *inputs.shape[2:])
+    return Patterns(inputs, purpose, lambda random: torch.rand(shape, generator=random, dtype=torch.float64))
+
+
+def test_an_offset_belongs_to_the_sample_and_not_to_its_batch() -> None:
+    inputs = draw(200, 1, 6, 4)
+    offsets = patterns(inputs, "purpose", 0).offsets
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(1))
+    assert patterns(inputs[order], "purpose", 0).offsets == [offsets[row] for row in order.tolist()]
+    assert patterns(inputs[7:8].clone(), "purpose", 0).offsets == [offsets[7]]
+    assert patterns(inputs, "purpose", 1).offsets != offsets
+    assert patterns(inputs, "other", 0).offsets != offsets
+    # 24 places, 200 samples: each is met, and none by far too often.
+    places, counts = np.unique(offsets, axis=0, return_counts=True)
+    assert places.shape == (24, 2)
+    assert places.max(axis=0).tolist() == [5, 3]
+    assert counts.max() < 25
+
+
+@SHAPES
+def test_a_sample_meets_the_pattern_of_its_run_shifted_by_its_offset(shape: tuple[int, ...]) -> None:
+    made = patterns(draw(3, 1, *shape), "p", 0)
+    samples, runs = torch.tensor([2, 0, 1, 2, 0, 1]), torch.tensor([0, 1, 1, 1, 3, 3])
+    met = made(samples, runs)
+    assert met.shape == (6, 1, *shape)
+    for pair, (sample, run) in enumerate(zip(samples.tolist(), runs.tolist(), strict=True)):
+        expected = np.roll(made.drawn(run)[0].numpy(), made.offsets[sample], range(len(shape)))
+        np.testing.assert_array_equal(met[pair, 0].numpy(), expected)
+
+
+def test_runs_differ_and_can_be_drawn_again_in_any_order() -> None:
+    made, again = patterns(draw(2, 1, 4, 4), "p", 0), patterns(draw(2, 1, 4, 4), "p", 0)
+    forth = [made.drawn(run) for run in range(4)]
+    back = [again.drawn(run) for run in reversed(range(4))][::-1]
+    assert all(torch.equal(first, second) for first, second in zip(forth, back, strict=True))
+    assert len({float(pattern.sum()) for pattern in forth}) == 4
+
+
+@SHAPES
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sums_are_those_of_pattern_times_value(shape: tuple[int, ...], channels: int) -> None:
+    inputs, values = draw(3, channels, *shape), draw(3, 1, *shape, seed=1)
+    made = patterns(inputs, "p", 0)
+    sums = made.sums(values, 70)
+    assert sums.shape == (3, 70)
+    for sample in range(3):
+        met = torch.stack([made(torch.tensor([sample]), torch.tensor([run]))[0] for run in range(70)])
+        expected = (met * values[sample]).flatten(1).sum(1)
+        torch.testing.assert_close(sums[sample], expected, rtol=1e-12, atol=1e-12)
