@@ -9,8 +9,12 @@ from tiny_models import Function, draw
 
 from audio_xai.baselines import Black, Silence
 from audio_xai.domains import LogMel
+from audio_xai.utils import hardware
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods.integrated_gradients import IntegratedGradients
+from audio_xai.xai_methods.path_integral import PathIntegral
+from audio_xai.xai_methods.paths import Straight
+from audio_xai.xai_methods.quadrature import GaussLegendre, Left, Midpoint, Right
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 
@@ -26,24 +30,59 @@ def slowly(model: torch.nn.Module, sample: torch.Tensor, target: int, baseline: 
 
 
 @EVERY_KIND
-# Captum keeps the weight of a step in single precision, which is exact where it is a power of two.
-@pytest.mark.parametrize(("steps", "tolerance"), [(2, 1e-12), (32, 1e-12), (5, 1e-7)])
-def test_is_the_slow_midpoint_sum(kind: str, steps: int, tolerance: float) -> None:
+@pytest.mark.parametrize("steps", [2, 5, 32])
+def test_is_the_slow_midpoint_sum(kind: str, steps: int) -> None:
     model, inputs, targets = case(kind)
     attributions = IntegratedGradients(BASELINE, steps)(model, inputs, targets)
     for row, target in enumerate(targets.tolist()):
         expected = slowly(model, inputs[row], target, BASELINE.value, steps)
-        np.testing.assert_allclose(attributions[row].numpy(), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+        np.testing.assert_allclose(attributions[row].numpy(), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+CAPTUMS = {"riemann_middle": Midpoint, "riemann_left": Left, "riemann_right": Right, "gausslegendre": GaussLegendre}
 
 
 @EVERY_KIND
-def test_is_captums_midpoint_rule(kind: str) -> None:
-    model, inputs, targets = case(kind)
-    attributions = IntegratedGradients(BASELINE, 20)(model, inputs, targets)
+@pytest.mark.parametrize("method", CAPTUMS)
+# Captum keeps the weight of a node in single precision, which is exact where it is a power of two.
+@pytest.mark.parametrize(
+    ("dtype", "steps", "tolerance"),
+    [(torch.float64, 16, 1e-10), (torch.float64, 20, 2e-7), (torch.float32, 16, 1e-5), (torch.float32, 50, 1e-5)],
+)
+def test_is_captums_for_the_same_nodes(
+    kind: str, method: str, dtype: torch.dtype, steps: int, tolerance: float
+) -> None:
+    model, inputs, targets = case(kind, dtype)
+    attributions = PathIntegral(Straight(BASELINE), CAPTUMS[method](steps))(model, inputs, targets)
     expected = captum.attr.IntegratedGradients(model).attribute(
-        inputs, baselines=BASELINE.value, target=targets, n_steps=20, method="riemann_middle"
+        inputs, baselines=BASELINE.value, target=targets, n_steps=steps, method=method
+    )
+    tolerance = max(tolerance, 2e-7) if method == "gausslegendre" else tolerance
+    torch.testing.assert_close(attributions, expected.detach(), rtol=0, atol=tolerance * float(expected.abs().max()))
+
+
+@EVERY_KIND
+def test_the_default_is_captums_midpoint_rule(kind: str) -> None:
+    model, inputs, targets = case(kind)
+    attributions = IntegratedGradients(BASELINE, 32)(model, inputs, targets)
+    expected = captum.attr.IntegratedGradients(model).attribute(
+        inputs, baselines=BASELINE.value, target=targets, n_steps=32, method="riemann_middle"
     )
     torch.testing.assert_close(attributions, expected.detach(), rtol=1e-11, atol=1e-13)
+
+
+@EVERY_KIND
+def test_every_input_goes_through_the_model_once_a_step_in_calls_of_the_best_size(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, inputs, targets = case(kind)
+    sizes: list[int] = []
+    model.register_forward_pre_hook(lambda _, arguments: sizes.append(len(arguments[0])))
+    monkeypatch.setattr(hardware, "CELLS_PER_CALL_CPU", 7 * inputs[0].numel())
+    method = IntegratedGradients(BASELINE, 6)
+    method(model, inputs, targets)
+    assert sizes == [7, 7, 7, 7, 2]
+    assert sum(sizes) == method.passes(inputs)
 
 
 def test_a_quadratic_is_integrated_exactly_and_a_cubic_to_second_order() -> None:

@@ -1,6 +1,7 @@
 """What every explainer does around its own mathematics: checks, batches of the best size, a model left as it was."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,32 @@ from audio_xai.core import target_scores, unchanged
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import inputs_per_call, slices
 
-Attribution = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Result = TypeVar("Result")
+Computation = Callable[[nn.Module, Tensor, Tensor], Result]
+Attribution = Computation[Tensor]
+
+
+def prepared(model: nn.Module, inputs: Tensor, targets: Tensor, compute: Computation[Result]) -> Result:
+    """What ``compute(model, inputs, targets)`` returns for its own copies and a frozen model in evaluation mode.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Left as it was: modes, hooks, ``requires_grad``.
+    inputs, targets : Tensor
+        ``(batch, 1, …)`` and ``(batch,)``.
+    compute : callable
+        Is run with gradients enabled, whatever the caller's mode.
+
+    Raises
+    ------
+    UserError
+        If inputs are not finite or not of floating point, or targets do not match them.
+    """
+    _check(inputs, targets)
+    # A caller in inference mode gets attributions too; that mode's tensors have no gradient, their copies do.
+    with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
+        return compute(model, inputs.detach().clone(), targets.clone())
 
 
 def explained(
@@ -19,39 +45,46 @@ def explained(
 
     Parameters
     ----------
-    model : nn.Module
-        Left as it was: modes, hooks, ``requires_grad``.
-    inputs, targets : Tensor
-        ``(batch, 1, …)`` and ``(batch,)``.
+    model, inputs, targets
+        As :func:`prepared` takes them.
     attribute : callable
         Gets detached inputs with ``requires_grad`` set and returns attributions of the same shape.
     passes_at_once : int
-        Model passes an input takes within one call (path steps stacked into one batch, say).
+        Model passes an input takes within one call (an input and its reference, say).
 
     Raises
     ------
     UserError
-        If inputs are not finite or not of floating point, targets do not match them, or the method returns
-        attributions of another shape or that are not finite.
+        As :func:`prepared`, or if the method returns attributions of another shape or that are not finite.
     """
-    _check(inputs, targets)
-    size = max(1, inputs_per_call(inputs[0].numel(), inputs.device) // passes_at_once)
-    parts = []
-    # A caller in inference mode gets attributions too; that mode's tensors have no gradient, their copies do.
-    with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
-        targets = targets.clone()
-        for rows in slices(len(inputs), size):
-            chunk = inputs[rows].detach().clone().requires_grad_(True)
-            part = attribute(model, chunk, targets[rows]).detach()
-            if part.shape != chunk.shape:
-                raise UserError(
-                    f"the method returned attributions of shape {tuple(part.shape)} for inputs of shape "
-                    f"{tuple(chunk.shape)}; it cannot serve this model at this resolution"
-                )
-            if not bool(torch.isfinite(part).all()):
-                raise UserError("the attributions contain NaN or infinity; check the model's weights and the inputs")
-            parts.append(part)
-    return torch.cat(parts)
+
+    def in_calls(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        size = max(1, inputs_per_call(inputs[0].numel(), inputs.device) // passes_at_once)
+        return torch.cat([one_call(model, inputs[rows], targets[rows]) for rows in slices(len(inputs), size)])
+
+    def one_call(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        part = attribute(model, inputs.clone().requires_grad_(True), targets).detach()
+        if part.shape != inputs.shape:
+            raise UserError(
+                f"the method returned attributions of shape {tuple(part.shape)} for inputs of shape "
+                f"{tuple(inputs.shape)}; it cannot serve this model at this resolution"
+            )
+        require_finite(part)
+        return part
+
+    return prepared(model, inputs, targets, in_calls)
+
+
+def require_finite(attributions: Tensor) -> None:
+    """Refuse attributions that are not numbers.
+
+    Raises
+    ------
+    UserError
+        If one is NaN or infinite.
+    """
+    if not bool(torch.isfinite(attributions).all()):
+        raise UserError("the attributions contain NaN or infinity; check the model's weights and the inputs")
 
 
 def input_gradient(scores: Tensor, inputs: Tensor, *, retain_graph: bool = False) -> Tensor:
@@ -90,7 +123,7 @@ def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _check(inputs: Tensor, targets: Tensor) -> None:
-    if not inputs.is_floating_point() or inputs.ndim < 3 or len(inputs) == 0:
+    if not (inputs.is_floating_point() or inputs.is_complex()) or inputs.ndim < 3 or len(inputs) == 0:
         raise UserError(
             f"inputs are {inputs.dtype} of shape {tuple(inputs.shape)}; give floating point (batch, channel, …) with "
             "at least one sample"

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
-from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from torch import Tensor, nn
 
 from audio_xai.baselines import Baseline
 from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.calls import explained, probe
+from audio_xai.xai_methods.path_integral import Integral, PathIntegral
+from audio_xai.xai_methods.paths import Straight
+from audio_xai.xai_methods.quadrature import Midpoint
 
 
 @dataclass(frozen=True)
 class IntegratedGradients:
-    """(x − x₀) ⊙ ∫₀¹ ∂F(x₀ + t(x − x₀))/∂x dt by the midpoint rule (Sundararajan et al. 2017), through Captum.
+    """(x − x₀) ⊙ ∫₀¹ ∂F(x₀ + t(x − x₀))/∂x dt by the midpoint rule (Sundararajan et al. 2017).
 
     Attributes
     ----------
@@ -24,7 +25,8 @@ class IntegratedGradients:
     Notes
     -----
     The midpoint rule because its completeness gap was the smallest at every number of steps tried, and because its
-    weights sum to one, which those of Captum's trapezoid do not.
+    weights sum to one, which those of the trapezoid as other libraries take it do not. Other paths, rules and scores
+    are combined in :class:`audio_xai.xai_methods.path_integral.PathIntegral`.
     """
 
     baseline: Baseline
@@ -36,15 +38,17 @@ class IntegratedGradients:
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits; they sum to about F(x) − F(x₀)."""
-        return explained(model, inputs, targets, self._attribute, passes_at_once=self.steps)
+        return self._integral()(model, inputs, targets)
+
+    def attribute(
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
+    ) -> Integral:
+        """Attributions with their completeness gap, as :meth:`PathIntegral.attribute` gives them."""
+        return self._integral().attribute(model, inputs, targets, inputs_a_call)
 
     def passes(self, inputs: Tensor) -> int:
         """``steps`` a sample."""
         return len(inputs) * self.steps
 
-    def _attribute(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        probe(model, inputs, targets)
-        attributions: Tensor = CaptumIntegratedGradients(model).attribute(
-            inputs, baselines=self.baseline(inputs), target=targets, n_steps=self.steps, method="riemann_middle"
-        )
-        return attributions
+    def _integral(self) -> PathIntegral:
+        return PathIntegral(Straight(self.baseline), Midpoint(self.steps))

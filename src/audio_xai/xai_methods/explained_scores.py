@@ -1,0 +1,76 @@
+"""Which number of a model is explained: the logit of a class, or its lead over another."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from audio_xai.core import target_scores
+from audio_xai.utils.hardware import slices
+from audio_xai.xai_methods.accumulation import Score
+
+
+@runtime_checkable
+class Explained(Protocol):
+    """A frozen dataclass that makes a score of a model, its inputs and the target classes.
+
+    Attributes
+    ----------
+    passes : int
+        Model passes it takes of each sample beforehand.
+    """
+
+    passes: ClassVar[int]
+
+    def score(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> Score:
+        """Score of points on the ways to ``inputs``; ``size`` inputs a model call."""
+        ...
+
+
+@dataclass(frozen=True)
+class Logit:
+    """Logit of the target class."""
+
+    passes: ClassVar[int] = 0
+
+    def score(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> Score:  # noqa: ARG002 (protocol)
+        """``logit[target]``."""
+        return lambda points, rows: target_scores(model, points, targets[rows])
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Logit of the target class minus that of its strongest rival at the unperturbed input: why this and not that."""
+
+    passes: ClassVar[int] = 1
+
+    def score(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> Score:
+        """``logit[target] − logit[rival]``, the rival the same on the whole way."""
+        parts = slices(len(inputs), size)
+        rivals = torch.cat([_strongest_rivals(model, inputs[part], targets[part]) for part in parts])
+
+        def lead(points: Tensor, rows: Tensor) -> Tensor:
+            logits = _Given(model(points))
+            return target_scores(logits, points, targets[rows]) - target_scores(logits, points, rivals[rows])
+
+        return lead
+
+
+class _Given(nn.Module):
+    """Logits that are there already, for the checks of :func:`audio_xai.core.target_scores`."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, _: Tensor) -> Tensor:
+        return self.logits
+
+
+def _strongest_rivals(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Class with the largest logit but for the target's, ``(batch,)``."""
+    with torch.no_grad():
+        logits: Tensor = model(inputs)
+        target_scores(_Given(logits), inputs, targets)
+    return logits.scatter(1, targets[:, None], -torch.inf).argmax(1)
