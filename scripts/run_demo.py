@@ -13,7 +13,7 @@ from audio_xai.utils.commands import run_command
 
 def main(argv: list[str]) -> None:
     """Run all stages of Objective 1."""
-    run([images, audio, metrics, comparison], "Run all stages of Objective 1.", "scripts/run_demo.py", argv)
+    run([images, audio, metrics, comparison], "Run all stages of Objective 1.", "python scripts/run_demo.py", argv)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from audio_xai.utils.commands import run_command
 
 def main(argv: list[str]) -> None:
     """Compare audio with images."""
-    run([comparison], "Compare audio with images.", "experiments/objective1/comparison_analysis.py", argv)
+    run([comparison], "Compare audio with images.", "python experiments/objective1/comparison_analysis.py", argv)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from audio_xai.utils.commands import run_command
 
 def main(argv: list[str]) -> None:
     """Score every explanation."""
-    run([metrics], "Score every explanation.", "experiments/objective1/compute_metrics.py", argv)
+    run([metrics], "Score every explanation.", "python experiments/objective1/compute_metrics.py", argv)
 
 
 if __name__ == "__main__":

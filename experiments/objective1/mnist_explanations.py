@@ -13,7 +13,7 @@ from audio_xai.utils.commands import run_command
 
 def main(argv: list[str]) -> None:
     """Train image models and explain them."""
-    run([images], "Train image models and explain them.", "experiments/objective1/mnist_explanations.py", argv)
+    run([images], "Train image models and explain them.", "python experiments/objective1/mnist_explanations.py", argv)
 
 
 if __name__ == "__main__":

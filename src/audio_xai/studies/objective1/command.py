@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from audio_xai.report.terminal import print_table
+from audio_xai.studies.objective1.budget import pass_budget
 from audio_xai.studies.objective1.comparison import compare, context_of, directions_of, load_rows
 from audio_xai.studies.objective1.config import PROFILES, Objective1Config
 from audio_xai.studies.objective1.explanations import explain
@@ -37,6 +38,18 @@ def metrics(config: Objective1Config) -> None:
     print(f"{len(made)} shards of scores in {made[0].parent.parent}")
 
 
+def budget(config: Objective1Config) -> None:
+    """Print what scoring would cost, and run nothing."""
+    planned = pass_budget(config)
+    table = planned.pivot_table(index="method", columns="metric", values="passes", aggfunc="sum", sort=False)
+    print("Model passes of every method under every metric, all models and samples together:\n")
+    print(table.map("{:,.0f}".format).to_string())
+    print(f"\nall    {planned['passes'].sum():>15,}")
+    print(f"done   {planned.loc[planned['done'], 'passes'].sum():>15,}")
+    print(f"due    {planned.loc[~planned['done'], 'passes'].sum():>15,}")
+    print("\nPasses that do not depend on the method are sent once for all methods, so fewer reach the models.")
+
+
 def comparison(config: Objective1Config) -> None:
     """Write and print the comparison."""
     written = compare(config)
@@ -46,19 +59,33 @@ def comparison(config: Objective1Config) -> None:
         print(f"  {path}")
 
 
-def run(stages: Sequence[Stage], description: str, script: str, argv: Sequence[str] | None = None) -> None:
+def run(
+    stages: Sequence[Stage],
+    description: str,
+    command: str,
+    argv: Sequence[str] | None = None,
+) -> None:
     """Parse the options, note them in the store and run the stages one after the other."""
-    examples = (
-        f"python {script}",
-        f"python {script} --profile standard",
-        f"python {script} --audio fsdd --audio_split speaker_disjoint",
-        f"python {script} --config my_study.yaml",
-        f"python {script} --profile standard --print_config > my_study.yaml",
-    )
-    config = parse(Objective1Config, PROFILES, description, examples, argv)
+    config = _parsed(description, command, argv)
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     Store(Path(config.results), STUDY).save_config(config.profile, asdict(config))
     for stage in stages:
         stage(config)
+
+
+def dry_run(description: str, command: str, argv: Sequence[str] | None = None) -> None:
+    """Parse the options and print the model passes that scoring would take; nothing is run or written."""
+    budget(_parsed(description, command, argv))
+
+
+def _parsed(description: str, command: str, argv: Sequence[str] | None) -> Objective1Config:
+    examples = (
+        command,
+        f"{command} --profile standard",
+        f"{command} --audio fsdd --audio_split speaker_disjoint",
+        f"{command} --config my_study.yaml",
+        f"{command} --profile standard --print_config > my_study.yaml",
+    )
+    return parse(Objective1Config, PROFILES, description, examples, argv)

@@ -1,6 +1,5 @@
 """Second stage: score every attribution with every metric, one shard a cell × method × metric."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from torch import Tensor
 
 from audio_xai.metrics.batch import Batch, PassMetric, begin
 from audio_xai.metrics.engine import Outcome, run
-from audio_xai.models import build
 from audio_xai.studies.models import load_model
+from audio_xai.studies.objective1.budget import passes_of
 from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective1.plan import CLASS_COUNT, STUDY, Cell, Paths, cells, paths, scorer
+from audio_xai.studies.objective1.plan import STUDY, Cell, Paths, cells, paths, scorer
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -62,23 +61,13 @@ def compute(config: Objective1Config) -> list[Path]:
     device = select_device(config.device)
     planned = [(cell, units(config, cell)) for cell in all_cells(config)]
     left = [(cell, [unit for unit in work if not unit.path.exists()]) for cell, work in planned]
-    with bar(sum(planned_passes(work) for _, work in left), "metrics", "pass") as progress:
+    due_passes = sum(passes_of(cell, unit.scorer) for cell, work in left for unit in work)
+    with bar(due_passes, "metrics", "pass") as progress:
         for cell, due in left:
             if due:
                 progress.set_postfix_str(cell.label())
                 _compute_cell(config, cell, due, device, progress)
     return [unit.path for _, work in planned for unit in work]
-
-
-def planned_passes(work: Sequence[Unit]) -> int:
-    """Model passes that units of one cell will take, counted without loading a weight or a sample."""
-    if not work:
-        return 0
-    cell = work[0].place.cell
-    with torch.device("meta"):
-        body = build(cell.wanted.architecture, cell.domain, CLASS_COUNT, cell.wanted.training.seed).body
-        inputs = torch.empty(cell.samples, 1, *cell.domain.shape)
-    return sum(unit.scorer.passes(body, inputs) for unit in work)
 
 
 def all_cells(config: Objective1Config) -> list[Cell]:
