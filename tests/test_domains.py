@@ -1,5 +1,7 @@
 """Domains against librosa, against closed forms and at their edges."""
 
+from collections.abc import Callable
+
 import librosa
 import numpy as np
 import pytest
@@ -9,7 +11,21 @@ from hypothesis import strategies as st
 from tiny_models import draw
 from torch import Tensor
 
-from audio_xai.domains import DOMAINS, Domain, LogMel, Pixels, Waveform, hz_to_mel, mel_filters, mel_to_hz
+from audio_xai.domains import (
+    DOMAINS,
+    Domain,
+    ErbBands,
+    Invertible,
+    LogMel,
+    Pixels,
+    Stft,
+    Waveform,
+    erb_rate,
+    erb_rate_to_hz,
+    hz_to_mel,
+    mel_filters,
+    mel_to_hz,
+)
 from audio_xai.utils.errors import UserError
 
 # Sample rate, duration and window: production's, and some where neither window nor hop is a round number.
@@ -109,11 +125,24 @@ def test_the_analysis_of_zeros_is_silence(floor_db: float, dtype: torch.dtype) -
     assert bool((domain.analysis(torch.zeros(2, 1, 16_000, dtype=dtype)) == floor_db).all())
 
 
-@pytest.mark.parametrize("domain", [Waveform(100, 0.5), Pixels(4, 5), LogMel(8_000, 1.0, 32, 32)], ids=lambda d: d.name)
+EVERY_DOMAIN = (
+    Waveform(8_000, 1.0),
+    Stft(8_000, 1.0),
+    ErbBands(8_000, 1.0, bands=8),
+    LogMel(8_000, 1.0, 32, 32),
+    Pixels(4, 5),
+)
+
+
+def test_every_registered_domain_is_tried() -> None:
+    assert [domain.name for domain in EVERY_DOMAIN] == list(DOMAINS)
+
+
+@pytest.mark.parametrize("domain", EVERY_DOMAIN, ids=lambda d: d.name)
 def test_every_domain_keeps_its_promises(domain: Domain) -> None:
     assert isinstance(domain, Domain)
     assert DOMAINS[domain.name] is type(domain)
-    recorded = torch.zeros(3, 1, *(domain.shape if len(domain.shape) == 1 or domain.name == "pixels" else (8_000,)))
+    recorded = torch.zeros(3, 1, *(domain.shape if domain.name == "pixels" else (8_000,)))
     analysed = domain.analysis(recorded)
     assert analysed.shape == (3, 1, *domain.shape)
     assert bool((analysed == domain.silence_value).all())
@@ -237,7 +266,7 @@ def test_impossible_grids_are_refused(bands: int, frames: int, reason: str) -> N
         LogMel(8_000, 1.0, bands, frames)
 
 
-@pytest.mark.parametrize("domain", [Waveform(8_000, 1.0), LogMel(8_000, 1.0, 32, 32)], ids=lambda d: d.name)
+@pytest.mark.parametrize("domain", EVERY_DOMAIN[:-1], ids=lambda d: d.name)
 @pytest.mark.parametrize("shape", [(8_000,), (2, 8_000), (2, 2, 8_000), (2, 1, 7_999), (2, 1, 8_001), (1, 1, 1, 8_000)])
 def test_waveforms_of_another_shape_are_refused(domain: Domain, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match=r"this domain takes \(batch, 1, 8000\)"):
@@ -285,3 +314,146 @@ def test_resizing_is_differentiable() -> None:
 def test_images_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match=r"takes \(batch, 1, rows, columns\)"):
         Pixels(28, 28).analysis(torch.zeros(shape))
+
+
+STFTS = [
+    Stft(8_000, 0.25),
+    Stft(8_000, 0.2513, window_s=0.02, overlap=2),
+    Stft(16_000, 0.1, window_s=0.064, overlap=8),
+    Stft(44_100, 0.05, window_s=0.01, overlap=3),
+    Stft(1_000, 0.032),
+]
+
+
+@pytest.mark.parametrize("domain", STFTS, ids=str)
+def test_stft_is_the_slow_transform(domain: Stft) -> None:
+    recorded = 0.3 * draw(2, 1, domain.samples)
+    values = domain.analysis(recorded)
+    assert values.shape == (2, 1, *domain.shape)
+    assert (values.dtype, domain.analysis(recorded.float()).dtype) == (torch.complex128, torch.complex64)
+    length, hop = domain.window_length, domain.hop_length
+    window = np.sin(np.pi * np.arange(length) / length) ** 2
+    padded = np.pad(recorded.numpy()[:, 0], ((0, 0), (length // 2, 2 * length)))
+    turns = np.exp(-2j * np.pi * np.outer(np.arange(length // 2 + 1), np.arange(length)) / length)
+    for frame in range(domain.shape[1]):
+        expected = (padded[:, frame * hop : frame * hop + length] * window) @ turns.T * 2 / window.sum()
+        np.testing.assert_allclose(values[:, 0, :, frame].numpy(), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("domain", STFTS, ids=str)
+def test_stft_is_librosas(domain: Stft) -> None:
+    recorded = 0.3 * draw(1, 1, domain.samples)
+    length = domain.window_length
+    expected = librosa.stft(
+        np.pad(recorded.numpy()[0, 0], (0, length)), n_fft=length, hop_length=domain.hop_length, pad_mode="constant"
+    )
+    values = domain.analysis(recorded)[0, 0].numpy() * librosa.filters.get_window("hann", length).sum() / 2
+    np.testing.assert_allclose(values, expected[:, : domain.shape[1]], rtol=0, atol=1e-10)
+
+
+INVERTIBLE = [
+    *STFTS,
+    Waveform(100, 0.5),
+    ErbBands(8_000, 0.25, 8),
+    ErbBands(16_000, 0.1001, 32),
+    ErbBands(44_100, 0.01),
+]
+
+
+@pytest.mark.parametrize("domain", INVERTIBLE, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-6)])
+def test_the_way_back_is_exact(domain: Invertible, dtype: torch.dtype, tolerance: float) -> None:
+    assert isinstance(domain, Invertible)
+    samples = round(domain.sample_rate_hz * domain.duration_s)
+    for recorded in (0.5 * draw(3, 1, samples, dtype=dtype), torch.ones(1, 1, samples, dtype=dtype)):
+        back = domain.synthesis(domain.analysis(recorded))
+        assert (back.shape, back.dtype) == (recorded.shape, dtype)
+        torch.testing.assert_close(back, recorded, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("domain", [LogMel(8_000, 1.0, 32, 32), Pixels(3, 4)])
+def test_there_is_no_way_back_from_levels_and_resized_images(domain: Domain) -> None:
+    assert not isinstance(domain, Invertible)
+
+
+@pytest.mark.parametrize("domain", [Stft(1_000, 0.04), ErbBands(1_000, 0.04, 3)], ids=lambda d: d.name)
+def test_synthesis_is_linear_and_differentiable(domain: Invertible) -> None:
+    one, other = (domain.analysis(draw(1, 1, 40, seed=seed)) * draw(1, 1, *domain.shape, seed=seed) for seed in (1, 2))
+    both = domain.synthesis(2.0 * one - 3.0 * other)
+    torch.testing.assert_close(both, 2.0 * domain.synthesis(one) - 3.0 * domain.synthesis(other), rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(domain.synthesis, (one.requires_grad_(True),))
+    assert torch.autograd.gradcheck(domain.analysis, (draw(1, 1, 40).requires_grad_(True),))
+
+
+@pytest.mark.parametrize("overlap", [2, 4, 8])
+def test_a_full_scale_sine_has_magnitude_1_in_its_bin(overlap: int) -> None:
+    domain = Stft(8_000, 0.5, overlap=overlap)
+    frequency = domain.axes()[0].coordinates[20]
+    times = torch.arange(4_000, dtype=torch.float64) / 8_000
+    magnitude = domain.analysis(torch.sin(2 * torch.pi * frequency * times)[None, None]).abs()[0, 0, :, 8:-8]
+    torch.testing.assert_close(magnitude[20], torch.ones_like(magnitude[20]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(magnitude[19], torch.full_like(magnitude[19], 0.5), rtol=0, atol=1e-12)
+    assert float(magnitude[:18].max()) < 1e-12
+
+
+def test_a_click_is_in_the_stft_frames_around_it() -> None:
+    domain = Stft(8_000, 0.5)
+    recorded = torch.zeros(1, 1, 4_000, dtype=torch.float64)
+    recorded[0, 0, 2_000] = 1.0
+    energy = domain.analysis(recorded).abs().sum(2)[0, 0]
+    times = np.array(domain.axes()[1].coordinates)
+    assert abs(times[int(energy.argmax())] - 0.25) < domain.hop_length / 8_000
+    assert not energy[np.abs(times - 0.25) > domain.window_s / 2].any()
+
+
+@pytest.mark.parametrize("frequency_hz", [60.0, 440.0, 1_000.0, 3_000.0])
+def test_a_tone_is_in_the_erb_bands_next_to_it(frequency_hz: float) -> None:
+    domain = ErbBands(8_000, 0.5, bands=20)
+    times = torch.arange(4_000, dtype=torch.float64) / 8_000
+    # Faded in and out, so that it has no corners that sound everywhere.
+    tone = torch.sin(2 * torch.pi * frequency_hz * times) * torch.hann_window(4_000, dtype=torch.float64)
+    energy = domain.analysis(tone[None, None])[0, 0].square().sum(1)
+    centres = erb_rate(np.array(domain.axes()[0].coordinates))
+    near = np.abs(centres - erb_rate(np.array(frequency_hz))) < centres[1]
+    assert near.sum() == 2
+    assert float(energy[near].sum() / energy.sum()) > 0.995
+
+
+@given(hz=st.floats(0.0, 24_000.0))
+def test_erb_rate_grows_by_one_for_each_bandwidth_and_is_inverted(hz: float) -> None:
+    np.testing.assert_allclose(erb_rate_to_hz(erb_rate(np.array(hz))), hz, rtol=1e-9, atol=1e-6)
+    bandwidth = 24.7 * (0.00437 * hz + 1.0)
+    grown = erb_rate(np.array(hz + bandwidth / 2)) - erb_rate(np.array(hz - bandwidth / 2))
+    assert abs(float(grown) - 1.0) < 0.01
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Stft(8_000, 0.03),
+        lambda: Stft(16_000, 0.063, window_s=0.064),
+        lambda: LogMel(8_000, 0.05, bands=4, frames=4, window_s=0.064),
+    ],
+)
+def test_clips_shorter_than_one_window_are_refused(make: Callable[[], Domain]) -> None:
+    with pytest.raises(UserError, match=r"clips of \d+ samples are shorter than one window of \d+ samples"):
+        make()
+
+
+def test_impossible_overlaps_bands_and_values_are_refused() -> None:
+    with pytest.raises(UserError, match="overlap is 1"):
+        Stft(8_000, 1.0, overlap=1)
+    with pytest.raises(UserError, match="bands is 1"):
+        ErbBands(8_000, 1.0, bands=1)
+    with pytest.raises(UserError, match=r"values have shape \(1, 1, 3, 4\).*\(batch, 1, \*\(129, 126\)\)"):
+        Stft(8_000, 1.0).synthesis(torch.zeros(1, 1, 3, 4, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("domain", [Stft(8_000, 0.1), ErbBands(8_000, 0.1, 4)], ids=lambda d: d.name)
+def test_domains_have_a_gradient_after_a_first_use_in_inference_mode(domain: Invertible) -> None:
+    recorded = draw(1, 1, 800)
+    with torch.inference_mode():
+        domain.synthesis(domain.analysis(recorded))
+    recorded.requires_grad_(True)
+    domain.synthesis(domain.analysis(recorded)).square().sum().backward()
+    torch.testing.assert_close(recorded.grad, 2 * recorded.detach(), rtol=0, atol=1e-12)

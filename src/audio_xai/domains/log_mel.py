@@ -1,118 +1,17 @@
-"""Where an explanation lives: waveform, log-mel spectrogram, pixels.
-
-Idea
-----
-A domain turns what was recorded into what is explained (``analysis``), says what its rows and columns mean (``axes``)
-and what the absence of a signal looks like in it (``silence_value``). Audio models take waveforms and carry their
-domain's analysis as first layer, so the same model can be explained in more than one domain.
-
-Conventions
------------
-Waveforms are ``(batch, 1, time)`` in [−1, 1], images ``(batch, 1, rows, columns)`` in [0, 1]. Decibels are relative to
-a full-scale sine and end at a fixed floor: 0 dB is the loudest sound there is, silence is the floor, and a clip's level
-never depends on its own maximum.
-"""
+"""Mel spectrograms in dB."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audio_xai.domains.protocol import Axis, require_a_window, require_waveforms
 from audio_xai.utils.errors import UserError
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Meaning of one tensor axis: its name, its unit and the coordinate of every index."""
-
-    name: str
-    unit: str
-    coordinates: tuple[float, ...]
-
-
-@runtime_checkable
-class Domain(Protocol):
-    """What every domain offers.
-
-    Attributes
-    ----------
-    name : str
-        The domain's name in results and on the command line.
-    unit : str
-        Unit of a cell's value.
-    silence_value : float
-        What a cell holds where there is nothing: the analysis of an all-zero recording.
-    value_range : tuple of float
-        Smallest and largest value that an ordinary recording reaches.
-    """
-
-    name: ClassVar[str]
-    unit: ClassVar[str]
-
-    @property
-    def silence_value(self) -> float:
-        """What a cell holds where there is nothing."""
-        ...
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Smallest and largest ordinary value."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one input without batch and channel."""
-        ...
-
-    def analysis(self, recorded: Tensor) -> Tensor:
-        """Batch of recordings → batch ``(batch, 1, *shape)`` in this domain, differentiable."""
-        ...
-
-    def axes(self) -> tuple[Axis, ...]:
-        """One axis for each entry of ``shape``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Waveform:
-    """The samples themselves, ``(batch, 1, time)`` in [−1, 1]."""
-
-    sample_rate_hz: int
-    duration_s: float
-
-    name: ClassVar[str] = "waveform"
-    unit: ClassVar[str] = "full scale"
-
-    @property
-    def silence_value(self) -> float:
-        """Zero amplitude."""
-        return 0.0
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Full scale in both directions."""
-        return (-1.0, 1.0)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(time,)``, in samples."""
-        return (round(self.sample_rate_hz * self.duration_s),)
-
-    def analysis(self, recorded: Tensor) -> Tensor:
-        """Return the waveforms as they are, after checking their length."""
-        _require_waveforms(recorded, self.shape[0])
-        return recorded
-
-    def axes(self) -> tuple[Axis, ...]:
-        """Time in seconds."""
-        times = np.arange(self.shape[0]) / self.sample_rate_hz
-        return (Axis("time", "s", tuple(times.tolist())),)
 
 
 @dataclass(frozen=True)
@@ -154,6 +53,7 @@ class LogMel:
             )
         if self.samples < self.frames or self.samples - self._analysed > self.window_length // 2:
             raise UserError(f"{self.samples} samples cannot be divided into {self.frames} frames; ask for fewer frames")
+        require_a_window(self.samples, self.window_length, self.sample_rate_hz)
         if self.hop_length > self.window_length:
             raise UserError(
                 f"{self.frames} frames of {self.window_s} s leave gaps in {self.duration_s} s of sound; "
@@ -203,7 +103,7 @@ class LogMel:
         UserError
             If the waveforms have another shape or length.
         """
-        _require_waveforms(recorded, self.samples)
+        require_waveforms(recorded, self.samples)
         window, filters = _mel_constants(self, recorded.device, recorded.dtype)
         # What torch.stft computes, but frames stay rows: a tenth to a quarter faster on a CPU.
         half = self.window_length // 2
@@ -221,60 +121,6 @@ class LogMel:
             Axis("frequency", "Hz", tuple(edges[1:-1].tolist())),
             Axis("time", "s", tuple(times.tolist())),
         )
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """A grey image ``(batch, 1, rows, columns)`` in [0, 1], resized bilinearly where it comes in another size."""
-
-    rows: int
-    columns: int
-
-    name: ClassVar[str] = "pixels"
-    unit: ClassVar[str] = "brightness"
-
-    @property
-    def silence_value(self) -> float:
-        """Black."""
-        return 0.0
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Black to white."""
-        return (0.0, 1.0)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """``(rows, columns)``."""
-        return (self.rows, self.columns)
-
-    def analysis(self, recorded: Tensor) -> Tensor:
-        """Images ``(batch, 1, any, any)`` in [0, 1] → ``(batch, 1, rows, columns)``, differentiable.
-
-        Raises
-        ------
-        UserError
-            If the images are not ``(batch, 1, rows, columns)``.
-        """
-        if recorded.ndim != 4 or recorded.shape[1] != 1:
-            raise UserError(f"images have shape {tuple(recorded.shape)}; this domain takes (batch, 1, rows, columns)")
-        if tuple(recorded.shape[2:]) == self.shape:
-            return recorded
-        return functional.interpolate(recorded, self.shape, mode="bilinear", align_corners=False)
-
-    def axes(self) -> tuple[Axis, ...]:
-        """Pixel indices."""
-        return (
-            Axis("row", "pixel", tuple(float(row) for row in range(self.rows))),
-            Axis("column", "pixel", tuple(float(column) for column in range(self.columns))),
-        )
-
-
-DOMAINS: dict[str, Callable[..., Domain]] = {
-    Waveform.name: Waveform,
-    LogMel.name: LogMel,
-    Pixels.name: Pixels,
-}
 
 
 def hz_to_mel(hz: np.ndarray) -> np.ndarray:
@@ -324,11 +170,3 @@ def _mel_constants(domain: LogMel, device: torch.device, dtype: torch.dtype) -> 
         filters = torch.from_numpy(mel_filters(domain.sample_rate_hz, domain.window_length, domain.bands))
         relative = filters.T.contiguous() / (window.sum() / 2.0) ** 2
         return window.to(device=device, dtype=dtype), relative.to(device=device, dtype=dtype)
-
-
-def _require_waveforms(recorded: Tensor, samples: int) -> None:
-    if recorded.ndim != 3 or recorded.shape[1] != 1 or recorded.shape[2] != samples:
-        raise UserError(
-            f"waveforms have shape {tuple(recorded.shape)} but this domain takes (batch, 1, {samples}); "
-            "load them with the model's sample rate and duration"
-        )

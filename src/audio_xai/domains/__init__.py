@@ -1,0 +1,49 @@
+"""Where an explanation lives: waveform, complex spectrogram, ERB bands, log-mel spectrogram, pixels.
+
+Idea
+----
+A domain turns what was recorded into what is explained (``analysis``), says what its rows and columns mean (``axes``)
+and what the absence of a signal looks like in it (``silence_value``). Audio models take waveforms and carry their
+domain's analysis as first layer, so the same model can be explained in more than one domain. Where there is a way back
+(``synthesis``), what is explained can be listened to, and every model of waveforms can be explained there.
+
+Conventions
+-----------
+Waveforms are ``(batch, 1, time)`` in [−1, 1], images ``(batch, 1, rows, columns)`` in [0, 1]. Decibels are relative to
+a full-scale sine and end at a fixed floor: 0 dB is the loudest sound there is, silence is the floor, and a clip's level
+never depends on its own maximum.
+"""
+
+from collections.abc import Callable
+
+from audio_xai.domains.erb import ErbBands, erb_rate, erb_rate_to_hz
+from audio_xai.domains.log_mel import LogMel, hz_to_mel, mel_filters, mel_to_hz
+from audio_xai.domains.pixels import Pixels
+from audio_xai.domains.protocol import Axis, Domain, Invertible
+from audio_xai.domains.stft import Stft
+from audio_xai.domains.waveform import Waveform
+
+__all__ = [
+    "DOMAINS",
+    "Axis",
+    "Domain",
+    "ErbBands",
+    "Invertible",
+    "LogMel",
+    "Pixels",
+    "Stft",
+    "Waveform",
+    "erb_rate",
+    "erb_rate_to_hz",
+    "hz_to_mel",
+    "mel_filters",
+    "mel_to_hz",
+]
+
+DOMAINS: dict[str, Callable[..., Domain]] = {
+    Waveform.name: Waveform,
+    Stft.name: Stft,
+    ErbBands.name: ErbBands,
+    LogMel.name: LogMel,
+    Pixels.name: Pixels,
+}
