@@ -13,7 +13,12 @@ from audio_xai.utils.commands import run_command
 
 def main(argv: list[str]) -> None:
     """Train audio models and explain them."""
-    run([audio], "Train audio models and explain them.", "python experiments/objective1/audiomnist_explanations.py", argv)
+    run(
+        [audio],
+        "Train audio models and explain them.",
+        "python experiments/objective1/audiomnist_explanations.py",
+        argv,
+    )
 
 
 if __name__ == "__main__":

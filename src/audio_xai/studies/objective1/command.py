@@ -13,6 +13,7 @@ from audio_xai.studies.objective1.config import PROFILES, Objective1Config
 from audio_xai.studies.objective1.explanations import explain
 from audio_xai.studies.objective1.plan import STUDY
 from audio_xai.studies.objective1.scores import compute
+from audio_xai.studies.objective1.subset_size import compare_subset_sizes
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.hardware import keep_freed_memory
 from audio_xai.utils.store import Store
@@ -57,6 +58,13 @@ def comparison(config: Objective1Config) -> None:
     print("\nSummary and figures:")
     for path in written:
         print(f"  {path}")
+
+
+def subset_sizes(config: Objective1Config) -> None:
+    """Compare faithfulness correlation with subsets of a fixed number of cells and of a fraction of the input."""
+    summary, tables = compare_subset_sizes(config)
+    print(summary.read_text(encoding="utf-8"))
+    print(f"Summary:\n  {summary}\n  {tables}")
 
 
 def run(

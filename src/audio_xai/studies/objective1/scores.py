@@ -1,5 +1,6 @@
 """Second stage: score every attribution with every metric, one shard a cell × method × metric."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +59,19 @@ def compute(config: Objective1Config) -> list[Path]:
     UserError
         If a cell has not been explained yet.
     """
+    return score_all(config, [(cell, units(config, cell)) for cell in all_cells(config)])
+
+
+def score_all(config: Objective1Config, planned: Sequence[tuple[Cell, Sequence[Unit]]]) -> list[Path]:
+    """Carry out what is not in the store yet of all cells' units and return the places of all their shards."""
     device = select_device(config.device)
-    planned = [(cell, units(config, cell)) for cell in all_cells(config)]
     left = [(cell, [unit for unit in work if not unit.path.exists()]) for cell, work in planned]
     due_passes = sum(passes_of(cell, unit.scorer) for cell, work in left for unit in work)
     with bar(due_passes, "metrics", "pass") as progress:
         for cell, due in left:
             if due:
                 progress.set_postfix_str(cell.label())
-                _compute_cell(config, cell, due, device, progress)
+                score(config, cell, due, device, progress)
     return [unit.path for _, work in planned for unit in work]
 
 
@@ -89,7 +94,8 @@ def all_cells(config: Objective1Config) -> list[Cell]:
     return planned
 
 
-def _compute_cell(config: Objective1Config, cell: Cell, due: list[Unit], device: torch.device, progress: Any) -> None:
+def score(config: Objective1Config, cell: Cell, due: Sequence[Unit], device: torch.device, progress: Any) -> None:
+    """Carry out units of one cell, passes that they share once, and store each as soon as it is done."""
     place = due[0].place
     model, card = load_model(place.weights, cell.wanted, device)
     tensors, metadata = place.store.load_tensors(place.inputs())
