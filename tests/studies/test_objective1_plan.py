@@ -1,5 +1,6 @@
 """The plan of Objective 1: its cells, who explains what, and names that hold all that decides a result."""
 
+import shlex
 from dataclasses import asdict, replace
 
 import pytest
@@ -9,7 +10,7 @@ from audio_xai.baselines import Black, Silence
 from audio_xai.metrics import METRICS
 from audio_xai.models import checkpoints
 from audio_xai.studies.models import dataset_of
-from audio_xai.studies.objective1.config import PROFILES, Objective1Config
+from audio_xai.studies.objective1.config import PROFILES, Objective1Config, options_of
 from audio_xai.studies.objective1.explanations import chosen
 from audio_xai.studies.objective1.plan import cells, higher_is_better, paths, scorer
 from audio_xai.utils.configuration import parse
@@ -275,3 +276,17 @@ def test_the_default_configuration_is_the_quick_profile():
 def test_occlusion_has_a_setting_to_change():
     """The test above rests on it."""
     assert _numeric(Occlusion(Black()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"profile": "standard", "audio": "fsdd", "audio_split": "speaker_disjoint", "training_seeds": (4, 5)},
+        {"methods": ("saliency", "random"), "audio_limit": None, "samples_per_seed": 3},
+    ],
+)
+def test_the_options_that_are_told_give_the_configuration_back(changes):
+    config = replace(PROFILES[changes.get("profile", "quick")], **changes, threads=1, results="elsewhere")
+    told = parse(Objective1Config, PROFILES, "", (), shlex.split(options_of(config)))
+    assert replace(told, threads=1, results="elsewhere") == config

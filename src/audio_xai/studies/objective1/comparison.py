@@ -10,7 +10,7 @@ from audio_xai.core import configuration_of
 from audio_xai.models import checkpoints
 from audio_xai.report.figures import Overlay, write_all
 from audio_xai.report.objective1 import write_summary
-from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.objective1.config import Objective1Config, options_of
 from audio_xai.studies.objective1.plan import STUDY, Cell, higher_is_better, paths
 from audio_xai.studies.objective1.scores import all_cells, units
 from audio_xai.utils.files import write_text
@@ -105,7 +105,7 @@ def context_of(config: Objective1Config) -> dict[str, Any]:
     """Where the numbers come from: command, profile, commit and every setting."""
     cell = all_cells(config)[0]
     return {
-        "command": f"python experiments/objective1/comparison_analysis.py --profile {config.profile}",
+        "command": f"python experiments/objective1/comparison_analysis.py {options_of(config)}",
         "profile": config.profile,
         "commit": git_commit(Path(__file__).parent),
         "configuration": asdict(config),

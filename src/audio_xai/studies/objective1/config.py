@@ -1,6 +1,8 @@
 """What decides Objective 1, and its profiles."""
 
-from dataclasses import dataclass, field
+import json
+import shlex
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from audio_xai.metrics import METRICS
@@ -77,6 +79,9 @@ class Objective1Config:
         select_device(self.device)
 
 
+# Options that say where and on what to compute.
+NO_NUMBERS = ("profile", "device", "threads", "results", "checkpoints")
+
 # Times on two cores; quick also fits the ten minutes of `make demo`.
 PROFILES: dict[str, Objective1Config] = {
     "quick": Objective1Config(),
@@ -102,3 +107,15 @@ PROFILES: dict[str, Objective1Config] = {
         alternatives=9,
     ),
 }
+
+
+def options_of(config: Objective1Config) -> str:
+    """Command-line options that give this configuration, without those that do not decide numbers."""
+    profile = PROFILES[config.profile]
+    changed = [f"--profile {config.profile}"]
+    for option in fields(config):
+        value = getattr(config, option.name)
+        if option.name not in NO_NUMBERS and value != getattr(profile, option.name):
+            text = json.dumps(list(value) if isinstance(value, tuple) else value)
+            changed.append(f"--{option.name} {shlex.quote(text.strip(chr(34)))}")
+    return " ".join(changed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from audio_xai.core import configuration_of
 from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
 from audio_xai.report.subset_size import write_summary
-from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.objective1.config import Objective1Config, options_of
 from audio_xai.studies.objective1.plan import STUDY, Cell, paths
 from audio_xai.studies.objective1.scores import Unit, all_cells, score_all
 from audio_xai.utils.provenance import git_commit
@@ -51,7 +51,7 @@ def compare_subset_sizes(config: Objective1Config) -> tuple[Path, Path]:
     store = Store(Path(config.results), STUDY)
     rows = store.load_rows(score_all(config, [(cell, units(config, cell)) for cell in all_cells(config)]))
     context = {
-        "command": f"python experiments/objective1/subset_size.py --profile {config.profile}",
+        "command": f"python experiments/objective1/subset_size.py {options_of(config)}",
         "commit": git_commit(Path(__file__).parent),
         "definitions": {
             cell.label(): configuration_of(scorers(config, cell)[DEFINITIONS[1]])["fraction"]
