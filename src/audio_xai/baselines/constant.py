@@ -1,26 +1,12 @@
-"""What *absent* means: the values that stand where a feature was removed, for explainers and metrics alike."""
+"""Absent is one value everywhere: silence, black, or any other."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from audio_xai.domains import Domain
-
-
-@runtime_checkable
-class Baseline(Protocol):
-    """Turns inputs into what they would be with nothing in them."""
-
-    @property
-    def name(self) -> str:
-        """Its name in results."""
-        ...
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Tensor shaped like ``inputs``, in the same unit, that shares no memory with them."""
-        ...
 
 
 @dataclass(frozen=True)
