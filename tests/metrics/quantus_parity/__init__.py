@@ -1,1 +1,1 @@
-"""The same questions to the installed reference and to ``quantus_compat``; a package, since its files have namesakes."""
+"""Our ``quantus_compat`` beside the installed Quantus; a package, so that its files may be named as those above it."""
