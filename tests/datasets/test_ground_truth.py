@@ -26,13 +26,14 @@ from audio_xai.datasets.ground_truth import (
     plant,
     sequence,
 )
-from audio_xai.domains import LogMel, Pixels, Waveform, mel_filters
+from audio_xai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.seeding import generator
 
 RATE_HZ = 8_000
 SAMPLES = 4_000
 MEL = LogMel(RATE_HZ, 0.5, bands=24, frames=24, window_s=0.064)
+STFT = Stft(RATE_HZ, 0.5, window_s=0.064)
 # No two share a band, so that swapped cues are told apart by where they are.
 HIGH_OR_LOW = CueDesign((Tone(3_000.0), NoiseBand(200.0, 500.0)), -20.0, 0.1, 0.05, 0.35)
 
@@ -198,10 +199,11 @@ def test_the_mask_is_where_the_cue_is_loud() -> None:
         assert power[mask[row, 0].numpy()].sum() > 0.97 * power.sum()
 
 
-def test_the_mask_has_the_cues_band_and_time() -> None:
+@pytest.mark.parametrize("domain", [MEL, STFT], ids=lambda domain: domain.name)
+def test_the_mask_has_the_cues_band_and_time(domain) -> None:
     cued = plant(SPEECH, HIGH_OR_LOW)
-    mask = cued.mask(MEL)[:, 0]
-    bands_hz, times_s = (np.array(axis.coordinates) for axis in MEL.axes())
+    mask = cued.mask(domain)[:, 0]
+    bands_hz, times_s = (np.array(axis.coordinates) for axis in domain.axes())
     for row in range(len(SPEECH)):
         rows, columns = np.nonzero(mask[row].numpy())
         low_hz, high_hz = cued.design.cues[int(cued.dataset.labels[row])].band_hz
@@ -210,6 +212,16 @@ def test_the_mask_has_the_cues_band_and_time() -> None:
         # A window of 64 ms hears half of itself beyond either end.
         assert times_s[columns].min() >= float(cued.starts_s[row]) - 0.032
         assert times_s[columns].max() <= float(cued.starts_s[row]) + 0.1 + 0.032
+
+
+def test_the_mask_in_the_stft_is_where_the_cue_is_loud() -> None:
+    cued = plant(SPEECH, HIGH_OR_LOW)
+    power = STFT.analysis(cued.cues.double()).abs().square()
+    level_db = 10 * (power / power.flatten(1).amax(1)[:, None, None, None]).clamp_min(1e-12).log10()
+    clear = (level_db + 20.0).abs() > 1e-3
+    mask = cued.mask(STFT)
+    assert torch.equal(mask[clear], level_db[clear] >= -20.0)
+    assert bool(((power * mask).sum((1, 2, 3)) > 0.97 * power.sum((1, 2, 3))).all())
 
 
 def test_a_wider_margin_keeps_the_cells_of_a_narrower_one() -> None:
@@ -371,36 +383,42 @@ def test_pairs_stay_in_full_scale(snr_db: float, louder: float, seed: int) -> No
         assert bool(((pairs.gains > 0) & (pairs.gains <= 1)).all())
 
 
-def test_the_ideal_binary_mask_is_where_the_target_is_louder() -> None:
+def power_in(domain: LogMel | Stft, waveforms: torch.Tensor) -> torch.Tensor:
+    cells = domain.analysis(waveforms)
+    return cells.abs().square() if cells.is_complex() else 10 ** (cells / 10)
+
+
+@pytest.mark.parametrize("domain", [MEL, STFT], ids=lambda domain: domain.name)
+def test_the_ideal_binary_mask_is_where_the_target_is_louder(domain) -> None:
     mixtures = mix(clips_of(PARTS, dtype=torch.float64).part("test"))
-    mask = mixtures.mask(MEL, above_silence_db=30.0)
-    for row in range(len(mask)):
-        target, other = (
-            10 ** (MEL.analysis(parts[row : row + 1])[0, 0].numpy() / 10)
-            for parts in (mixtures.pairs.targets, mixtures.pairs.others)
-        )
-        for band, frame in itertools.product(*map(range, MEL.shape)):
-            expected = target[band, frame] > other[band, frame] and 10 * math.log10(target[band, frame]) > -50.0
-            assert bool(mask[row, 0, band, frame]) == expected
+    mask = mixtures.mask(domain, above_floor_db=30.0)
+    target, other = (power_in(domain, parts) for parts in (mixtures.pairs.targets, mixtures.pairs.others))
+    # Row by row, the first and the last.
+    for row, (band, frame) in itertools.product((0, 8), itertools.product(*map(range, domain.shape))):
+        own = float(target[row, 0, band, frame])
+        expected = own > float(other[row, 0, band, frame]) and 10 * math.log10(max(own, 1e-20)) > -50.0
+        assert bool(mask[row, 0, band, frame]) == expected
 
 
-def test_the_target_is_heard_through_its_ideal_mask() -> None:
+@pytest.mark.parametrize("domain", [MEL, STFT], ids=lambda domain: domain.name)
+def test_the_target_is_heard_through_its_ideal_mask(domain) -> None:
     mixtures = mix(SPEECH)
-    mask = mixtures.mask(MEL)
-    target, other = (10 ** (MEL.analysis(part) / 10) for part in (mixtures.pairs.targets, mixtures.pairs.others))
+    mask = mixtures.mask(domain)
+    target, other = (power_in(domain, part) for part in (mixtures.pairs.targets, mixtures.pairs.others))
     assert float((target * mask).sum() / target.sum()) > 0.9
     assert float((other * mask).sum() / other.sum()) < 0.1
 
 
 @pytest.mark.parametrize("wrong", [-1.0, math.nan, math.inf])
-def test_margins_below_silence_are_refused(wrong) -> None:
-    with pytest.raises(UserError, match="above_silence_db"):
-        mix(SPEECH).mask(MEL, above_silence_db=wrong)
+def test_margins_below_the_floor_are_refused(wrong) -> None:
+    with pytest.raises(UserError, match="above_floor_db"):
+        mix(SPEECH).mask(MEL, above_floor_db=wrong)
 
 
 def test_only_time_and_frequency_have_an_ideal_mask() -> None:
-    with pytest.raises(UserError, match="domain waveform has no time–frequency cells"):
-        mix(SPEECH).mask(Waveform(RATE_HZ, 0.5))
+    for domain in (Waveform(RATE_HZ, 0.5), ErbBands(RATE_HZ, 0.5)):
+        with pytest.raises(UserError, match=f"domain {domain.name} has no time–frequency cells with a level"):
+            mix(SPEECH).mask(domain)
 
 
 def test_sequences_hold_each_digit_in_its_half() -> None:
@@ -430,7 +448,9 @@ def test_each_digit_is_cut_to_its_loudest_half() -> None:
         assert float(made.other_energy_kept[row]) == float(made.target_energy_kept[other])
 
 
-@pytest.mark.parametrize("domain", [MEL, Waveform(RATE_HZ, 0.5)], ids=lambda domain: domain.name)
+@pytest.mark.parametrize(
+    "domain", [MEL, STFT, Waveform(RATE_HZ, 0.5), ErbBands(RATE_HZ, 0.5, 4)], ids=lambda domain: domain.name
+)
 def test_the_mask_of_a_sequence_is_the_targets_half(domain) -> None:
     made = sequence(SPEECH)
     mask = made.mask(domain)

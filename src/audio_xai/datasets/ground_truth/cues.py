@@ -24,6 +24,7 @@ from audio_xai.datasets.ground_truth.levels import (
     RAMP_S,
     derived_fingerprint,
     energy,
+    floor_db,
     full_scale_gain,
     levels_db,
     ramped,
@@ -225,7 +226,7 @@ class CuedClips:
         """Cells in which the cue lies, bool ``(samples, 1, *domain.shape)``; none in clips without a cue.
 
         In a time–frequency domain those whose level in the analysis of the cue alone is within ``below_peak_db`` of
-        the cue's loudest cell and above silence, in a waveform those from the cue's start to its end.
+        the cue's loudest cell and above the floor, in a waveform those from the cue's start to its end.
 
         Raises
         ------
@@ -246,18 +247,18 @@ class CuedClips:
 
 
 def cue_cells(domain: Domain, cues: Tensor, below_peak_db: float = 20.0) -> Tensor:
-    """Cells within ``below_peak_db`` of the loudest cell of each cue ``(samples, 1, time)``, above silence; bool.
+    """Cells within ``below_peak_db`` of the loudest cell of each cue ``(samples, 1, time)``, above the floor; bool.
 
     Raises
     ------
     UserError
-        If ``below_peak_db`` is not positive or the domain has no time–frequency cells.
+        If ``below_peak_db`` is not positive or the domain is neither log-mel nor STFT.
     """
     if not below_peak_db > 0.0:
         raise UserError(f"below_peak_db is {below_peak_db}; give a positive number of decibels")
     levels = levels_db(domain, cues)
     loudest = levels.flatten(1).amax(1)[:, None, None, None]
-    return (levels >= loudest - below_peak_db) & (levels > domain.silence_value)
+    return (levels >= loudest - below_peak_db) & (levels > floor_db(domain))
 
 
 def plant(dataset: Dataset, design: CueDesign) -> CuedClips:

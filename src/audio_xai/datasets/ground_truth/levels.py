@@ -7,26 +7,50 @@ from torch import Tensor
 
 from audio_xai.datasets.records import Dataset
 from audio_xai.datasets.sources import content_fingerprint
-from audio_xai.domains import Domain, LogMel
+from audio_xai.domains import Domain, LogMel, Stft
 from audio_xai.utils.errors import UserError
 
 # Just below 1, so that adding the scaled parts in float32 never rounds above it.
 LARGEST_PEAK = 1.0 - 1e-6
 RAMP_S = 0.005
+# What log-mel spectrograms end at; a complex one has no floor of its own.
+STFT_FLOOR_DB = -80.0
 _CLIPS_PER_ANALYSIS = 64
 
 
 def levels_db(domain: Domain, waveforms: Tensor) -> Tensor:
-    """Level of every cell in dB re. a full-scale sine, ``(clips, 1, *domain.shape)``, never below the domain's floor.
+    """Level of every cell in dB re. a full-scale sine, ``(clips, 1, *domain.shape)``, never below :func:`floor_db`.
 
     Raises
     ------
     UserError
-        If the domain has no time–frequency cells.
+        If the domain is neither log-mel nor STFT.
     """
-    if not isinstance(domain, LogMel):
-        raise UserError(f"domain {domain.name} has no time–frequency cells; ask for the mask in a {LogMel.name} domain")
-    return torch.cat([domain.analysis(some) for some in torch.split(waveforms, _CLIPS_PER_ANALYSIS)])
+    lowest_db = floor_db(domain)
+    return torch.cat([_levels_db(domain, lowest_db, some) for some in torch.split(waveforms, _CLIPS_PER_ANALYSIS)])
+
+
+def _levels_db(domain: Domain, lowest_db: float, waveforms: Tensor) -> Tensor:
+    cells = domain.analysis(waveforms)
+    return 20.0 * cells.abs().clamp_min(10.0 ** (lowest_db / 20.0)).log10() if cells.is_complex() else cells
+
+
+def floor_db(domain: Domain) -> float:
+    """Level in dB of a cell in which there is nothing.
+
+    Raises
+    ------
+    UserError
+        If the domain is neither log-mel nor STFT.
+    """
+    if isinstance(domain, LogMel):
+        return domain.floor_db
+    if isinstance(domain, Stft):
+        return STFT_FLOOR_DB
+    raise UserError(
+        f"domain {domain.name} has no time–frequency cells with a level; ask for the mask in a {LogMel.name} or "
+        f"{Stft.name} domain"
+    )
 
 
 def require_made_for(domain: Domain, dataset: Dataset) -> None:

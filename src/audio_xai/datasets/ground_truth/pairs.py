@@ -17,6 +17,7 @@ from torch import Tensor
 from audio_xai.datasets.ground_truth.levels import (
     derived_fingerprint,
     energy,
+    floor_db,
     full_scale_gain,
     levels_db,
     ramped,
@@ -71,23 +72,23 @@ class Mixtures:
         """The mixtures."""
         return self.pairs.dataset
 
-    def mask(self, domain: Domain, above_silence_db: float = 20.0) -> Tensor:
+    def mask(self, domain: Domain, above_floor_db: float = 20.0) -> Tensor:
         """Ideal binary mask of the target, bool ``(samples, 1, *domain.shape)``.
 
-        Cells in which the target alone is louder than the other alone and more than ``above_silence_db`` above the
-        domain's silence. Source: Wang (2005), "On ideal binary mask as the computational goal of auditory scene
+        Cells in which the target alone is louder than the other alone and more than ``above_floor_db`` above the
+        domain's floor. Source: Wang (2005), "On ideal binary mask as the computational goal of auditory scene
         analysis", with a local criterion of 0 dB.
 
         Raises
         ------
         UserError
-            If the margin is negative, or the domain is not made for these clips or has no time–frequency cells.
+            If the margin is negative, or the domain is not made for these clips or neither log-mel nor STFT.
         """
         require_made_for(domain, self.dataset)
-        if not 0.0 <= above_silence_db < math.inf:
-            raise UserError(f"above_silence_db is {above_silence_db}; give a number of decibels of at least 0")
+        if not 0.0 <= above_floor_db < math.inf:
+            raise UserError(f"above_floor_db is {above_floor_db}; give a number of decibels of at least 0")
         target, other = (levels_db(domain, sounds) for sounds in (self.pairs.targets, self.pairs.others))
-        return (target > other) & (target > domain.silence_value + above_silence_db)
+        return (target > other) & (target > floor_db(domain) + above_floor_db)
 
 
 @dataclass(frozen=True, eq=False)

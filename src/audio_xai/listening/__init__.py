@@ -1,0 +1,19 @@
+"""Attributions one can listen to: what they keep of a clip, what they remove, as loud as the clip, as files.
+
+``write_sounds(folder, loudness_matched(separate(waveforms, attributions, SoftMask(domain))), clips, method)``
+"""
+
+from audio_xai.listening.loudness import loudness_lkfs
+from audio_xai.listening.soft_mask import SoftMask
+from audio_xai.listening.sounds import FileFormat, Heard, Parts, loudness_matched, separate, write_sounds
+
+__all__ = [
+    "FileFormat",
+    "Heard",
+    "Parts",
+    "SoftMask",
+    "loudness_lkfs",
+    "loudness_matched",
+    "separate",
+    "write_sounds",
+]
