@@ -12,6 +12,7 @@ from tiny_models import Counting, draw, tiny_cnn
 from torch import Tensor
 
 from audio_xai.metrics.localisation import (
+    Focus,
     LocalisationMetric,
     PointingGame,
     RelevanceMass,
@@ -22,7 +23,9 @@ from audio_xai.metrics.localisation import (
 from audio_xai.utils.errors import UserError
 
 MODEL = Counting(tiny_cnn())
-METRICS = [RelevanceMass(), RelevanceRank(), PointingGame(), TopKIntersection(0.1)]
+MASSES = [RelevanceMass(), Focus()]
+RANKS = [RelevanceRank(), PointingGame(), TopKIntersection(0.1)]
+METRICS = [*MASSES, *RANKS]
 EVERY = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.title)
 SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 6, 7), (2, 6, 7)])
 
@@ -90,7 +93,7 @@ def test_constant_relevance_has_its_mass_where_the_mask_is_and_no_ranks() -> Non
     masks = torch.arange(40).reshape(1, 1, 40) < 10
     constant = torch.full((1, 1, 40), 0.7, dtype=torch.float64)
     assert float(scores(RelevanceMass(), constant, masks)) == pytest.approx(0.25, abs=1e-15)
-    for metric in METRICS[1:]:
+    for metric in RANKS:
         assert scores(metric, constant, masks).isnan().all()
 
 
@@ -100,10 +103,10 @@ def test_negative_relevance_has_no_mass() -> None:
     assert float(scores(RelevanceMass(), attributions, masks)) == 0.75
 
 
-def test_on_two_clips_in_sequence_relevance_mass_is_focus() -> None:
+def test_focus_on_two_clips_in_sequence_is_the_targets_share_of_their_relevance() -> None:
     first, second = draw(3, 1, 20).abs(), draw(3, 1, 20, seed=1).abs()
     target_first = torch.arange(40).reshape(1, 1, 40).expand(3, 1, 40) < 20
-    focus = scores(RelevanceMass(), torch.cat([first, second], 2), target_first)
+    focus = scores(Focus(), torch.cat([first, second], 2), target_first)
     totals = first.sum((1, 2)), second.sum((1, 2))
     torch.testing.assert_close(focus, totals[0] / (totals[0] + totals[1]), rtol=1e-14, atol=0)
 
@@ -134,7 +137,7 @@ def test_of_tied_maxima_the_share_inside_counts() -> None:
     assert float(scores(PointingGame(), attributions, masks)) == pytest.approx(1 / 3, abs=1e-15)
 
 
-@pytest.mark.parametrize("metric", METRICS[1:], ids=lambda metric: metric.title)
+@pytest.mark.parametrize("metric", RANKS, ids=lambda metric: metric.title)
 @pytest.mark.parametrize("change", [torch.exp, torch.atan, lambda a: a**3, lambda a: 1e6 * a - 7])
 def test_what_ranks_asks_for_the_order_alone(metric: LocalisationMetric, change) -> None:
     attributions, masks = draw(4, 1, 12, 10), some_masks(4, 1, 12, 10)

@@ -52,13 +52,11 @@ class RelevanceMass(LocalisationMetric):
 
     Notes
     -----
-    Arras et al. 2022, of positive relevance alone, so that the share stays in [0, 1]. On mosaics and on clips in
-    sequence, with the target's parts as mask, the same number is the Focus of Arias-Duart et al. 2022: theirs is
-    another way to make inputs, not another formula, and has no class of its own here.
+    Arras et al. 2022, of positive relevance alone, so that the share stays in [0, 1].
     """
 
     title: ClassVar[str] = "relevance mass"
-    source: ClassVar[str] = "Arras et al. 2022; Arias-Duart et al. 2022"
+    source: ClassVar[str] = "Arras et al. 2022"
 
     def share(self, relevance: Tensor, inside: Tensor) -> Tensor:
         """Scores in [0, 1]."""
@@ -66,6 +64,23 @@ class RelevanceMass(LocalisationMetric):
         # Over the sum of the two parts, so that rounding cannot take the share above 1.
         within, outside = (positive * inside).sum(1), (positive * ~inside).sum(1)
         return within / (within + outside)
+
+
+@dataclass(frozen=True)
+class Focus(RelevanceMass):
+    """Share of the positive relevance that lies in the target's parts of a mosaic or sequence of several classes.
+
+    The formula is :class:`RelevanceMass`'s; what differs is the inputs, joined from clips or images of the target's and
+    of other classes, and the mask, True all over the target's parts. NaN where no cell is positive.
+
+    Notes
+    -----
+    Arias-Duart et al. 2022, who join images two by two; clips are joined in time. Relevance spread evenly over all
+    parts scores the target's share of the cells, half in a sequence of two.
+    """
+
+    title: ClassVar[str] = "focus"
+    source: ClassVar[str] = "Arias-Duart et al. 2022"
 
 
 @dataclass(frozen=True)
