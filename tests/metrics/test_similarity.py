@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 from tiny_models import draw
 from torch import Tensor
 
-from audio_xai.metrics.similarity import gini, pearson, ranks, spearman, ssim
+from audio_xai.metrics import similarity
+from audio_xai.metrics.similarity import _window_sums, gini, pearson, ranks, spearman, ssim
 from audio_xai.utils.errors import UserError
 
 
@@ -49,6 +50,24 @@ def test_ranks_are_scipys(values: list[int], seed: int) -> None:
     rows = torch.stack([torch.tensor(values), torch.tensor(values).flip(0)]).double()
     np.testing.assert_array_equal(ranks(rows).numpy(), scipy.stats.rankdata(rows.numpy(), axis=1))
     np.testing.assert_array_equal(ranks(rows.T).numpy(), scipy.stats.rankdata(rows.numpy().T, axis=1))
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=30))
+@settings(deadline=None)
+@example([-0.0, 0.0, 1e-45, -1e-45, 0.0, -0.0])
+@example([float("inf"), 1.0, float("-inf"), -1.0, float("inf")])
+def test_ranks_of_single_precision_are_those_of_double(values: list[float]) -> None:
+    rows = torch.tensor([values, values[::-1]], dtype=torch.float32)
+    expected = scipy.stats.rankdata(rows.double().numpy(), axis=1)
+    np.testing.assert_array_equal(ranks(rows).numpy(), expected)
+    np.testing.assert_array_equal(ranks(rows.T.contiguous().T).numpy(), expected)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_spearman_of_single_precision_is_scipys(pair: str) -> None:
+    first, second = (part.float() for part in PAIRS[pair])
+    expected = [scipy.stats.spearmanr(*rows).statistic for rows in zip(first.numpy(), second.numpy(), strict=True)]
+    np.testing.assert_allclose(spearman(first, second).numpy(), expected, rtol=0, atol=1e-12)
 
 
 @given(scale=st.floats(1e-6, 1e6), offset=st.floats(-10, 10), seed=st.integers(0, 50))
@@ -94,6 +113,25 @@ def test_ssim_is_scikit_images(shape: tuple[int, ...], noise: float, dtype: torc
     second = first + noise * draw(4, 1, *shape, seed=2, dtype=dtype) + 0.1 * noise
     np.testing.assert_allclose(ssim(first, second).numpy(), skimages(first, second), rtol=0, atol=1e-10)
     np.testing.assert_allclose(ssim(-second, first).numpy(), skimages(-second, first), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 5, 8, 11])
+@pytest.mark.parametrize("shape", [(30,), (13, 17)])
+def test_window_sums_are_loops(window: int, shape: tuple[int, ...]) -> None:
+    maps = draw(2, 3, 1, *shape)
+    views = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (window,) * len(shape), tuple(range(3, maps.ndim)))
+    expected = views.sum(axis=tuple(range(maps.ndim, views.ndim)))
+    np.testing.assert_allclose(_window_sums(maps, window).numpy(), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cells", [1, 300, 10**6])
+def test_ssim_does_not_depend_on_how_many_maps_are_compared_at_once(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = draw(7, 1, 12, 10, seed=1), draw(7, 1, 12, 10, seed=2)
+    expected = ssim(first, second)
+    monkeypatch.setattr(similarity, "CELLS_AT_ONCE", cells)
+    assert torch.equal(ssim(first, second), expected)
 
 
 def test_ssim_of_a_map_with_itself_is_one_and_is_symmetric() -> None:

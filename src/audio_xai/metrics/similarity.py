@@ -3,11 +3,15 @@
 Each function works in float64 on tensors ``(batch, …)`` and returns ``(batch,)``, NaN where it is undefined.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from audio_xai.utils.errors import UserError
+
+# Cells of maps that structural similarity compares at once: what it computes from them then stays in the cache.
+CELLS_AT_ONCE = 2**16
 
 
 def pearson(first: Tensor, second: Tensor) -> Tensor:
@@ -23,11 +27,17 @@ def pearson(first: Tensor, second: Tensor) -> Tensor:
 
 def ranks(values: Tensor) -> Tensor:
     """Ranks from 1 within each row of ``(batch, n)``, ties sharing the mean of their places."""
-    values = values.contiguous()
-    ordered = values.sort(dim=1).values
-    below = torch.searchsorted(ordered, values, right=False)
-    up_to = torch.searchsorted(ordered, values, right=True)
-    return (below + up_to + 1).double() / 2.0
+    ordered, order = _sorted_with_order(values)
+    differs = ordered[:, 1:] != ordered[:, :-1]
+    first = _last_true(functional.pad(differs, (1, 0), value=True))
+    last = ordered.shape[1] + 1 - _last_true(functional.pad(differs, (0, 1), value=True).flip(1)).flip(1)
+    return torch.empty(order.shape, dtype=torch.float64, device=order.device).scatter_(1, order, (first + last) / 2.0)
+
+
+def _last_true(marks: Tensor) -> Tensor:
+    """Place from 1 of the last True so far, for every column of rows that begin with one; float64."""
+    places = torch.arange(1, marks.shape[1] + 1, dtype=torch.int32, device=marks.device)
+    return (marks * places).cummax(1).values.double()
 
 
 def spearman(first: Tensor, second: Tensor) -> Tensor:
@@ -48,21 +58,44 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
     """
     if min(first.shape[2:]) < window:
         raise UserError(f"maps of {tuple(first.shape[2:])} are smaller than the SSIM window of {window}")
-    dimensions = first.ndim - 2
-    pool = functional.avg_pool1d if dimensions == 1 else functional.avg_pool2d
-    a, b = first.double(), second.double()
-    sample_correction = window**dimensions / (window**dimensions - 1)
-    mean_a, mean_b = pool(a, window, 1), pool(b, window, 1)
-    variance_a = sample_correction * (pool(a * a, window, 1) - mean_a**2)
-    variance_b = sample_correction * (pool(b * b, window, 1) - mean_b**2)
-    covariance = sample_correction * (pool(a * b, window, 1) - mean_a * mean_b)
-    both = torch.cat([a.flatten(1), b.flatten(1)], dim=1)
-    data_range = (both.amax(1) - both.amin(1)).reshape(-1, *[1] * (dimensions + 1))
+    at_once = max(1, CELLS_AT_ONCE // first[0].numel())
+    parts = zip(first.split(at_once), second.split(at_once), strict=True)
+    return torch.cat([_ssim(a.double(), b.double(), window) for a, b in parts])
+
+
+def _ssim(a: Tensor, b: Tensor, window: int) -> Tensor:
+    """Of so few maps that what is computed on the way stays in the cache."""
+    apart = (-1, *[1] * (a.ndim - 1))
+    low = torch.minimum(a.flatten(1).amin(1), b.flatten(1).amin(1)).reshape(apart)
+    data_range = torch.maximum(a.flatten(1).amax(1), b.flatten(1).amax(1)).reshape(apart) - low
+    size = window ** (a.ndim - 2)
+    sums = _window_sums(torch.stack([a, b, a * a + b * b, a * b]), window).mul_(1.0 / size)
+    mean_a, mean_b, mean_squares, mean_product = sums
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    structure = (2 * covariance + c2) / (variance_a + variance_b + c2)
-    similarity = (luminance * structure).flatten(1).mean(1)
-    return torch.where(data_range.flatten() > 0, similarity, torch.nan)
+    product, squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
+    sample_correction = size / (size - 1)
+    covariance, variances = sample_correction * (mean_product - product), sample_correction * (mean_squares - squares)
+    similarity = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
+    return torch.where(data_range.flatten() > 0, similarity.flatten(1).mean(1), torch.nan)
+
+
+def _window_sums(maps: Tensor, window: int) -> Tensor:
+    """Sums ``(…, rows − window + 1, columns − window + 1)`` over windows, along every axis from the fourth on."""
+    for axis in range(3, maps.ndim):
+        maps = _run_sums(maps, axis, window)
+    return maps
+
+
+def _run_sums(maps: Tensor, axis: int, width: int) -> Tensor:
+    """Sums over runs of cells along an axis, each of two halves: few additions, and no differences of running totals.
+
+    Such differences would leave the rounding of the whole axis in every window.
+    """
+    if width == 1:
+        return maps
+    half, count = _run_sums(maps, axis, width // 2), maps.shape[axis] - width + 1
+    total = half.narrow(axis, 0, count) + half.narrow(axis, width // 2, count)
+    return total.add_(maps.narrow(axis, width - 1, count)) if width % 2 else total
 
 
 def gini(values: Tensor) -> Tensor:
@@ -70,10 +103,33 @@ def gini(values: Tensor) -> Tensor:
 
     Hurley & Rickard 2009, Eq. 14: Σ (2i − n − 1) v_i / (n Σ v) for ascending v.
     """
-    ordered = values.double().sort(dim=1).values
+    ordered = _sorted(values.double())
     n = ordered.shape[1]
     weights = 2.0 * torch.arange(1, n + 1, dtype=torch.float64, device=values.device) - n - 1
     return (ordered @ weights) / (n * ordered.sum(1))
+
+
+def _sorted(values: Tensor) -> Tensor:
+    """Rows in ascending order."""
+    if values.device.type != "cpu":
+        return values.sort(dim=1).values
+    # NumPy sorts with vector instructions: rows of 16,384 in a seventeenth of the time that PyTorch takes.
+    return torch.from_numpy(np.sort(values.numpy(), axis=1))
+
+
+def _sorted_with_order(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows in ascending order, as numbers that are equal where the values are, and the column that each came from."""
+    if values.device.type != "cpu":
+        return torch.sort(values, dim=1)
+    if values.dtype != torch.float32:
+        order = torch.from_numpy(np.argsort(values.numpy(), axis=1))
+        return values.gather(1, order), order
+    # A float's bits as an integer, those of negative ones turned round, order as the float does; adding 0 makes −0 a 0.
+    bits = (values + 0.0).view(torch.int32)
+    ordinal = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    # With the column in the lower half, one sort of integers brings both the values and where they came from.
+    packed = _sorted((ordinal.long() << 32) | torch.arange(values.shape[1]))
+    return packed >> 32, packed & 0xFFFFFFFF
 
 
 def _epsilon(values: Tensor) -> float:
