@@ -9,10 +9,6 @@ from torch import Tensor, nn
 
 from audio_xai.core import Explainer
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import quantus  # noqa: F401 (for the tests, where its warnings would be errors)
-
 QUIET = {"disable_warnings": True, "display_progressbar": False}
 
 

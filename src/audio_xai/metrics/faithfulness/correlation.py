@@ -1,4 +1,4 @@
-"""Faithfulness: whether the model loses what the attribution says it would lose."""
+"""Faithfulness correlation: removals at random, summed attribution against the drop."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from audio_xai.baselines import Baseline
 from audio_xai.metrics.batch import Batch, PassMetric, Responses
 from audio_xai.metrics.engine import Scoring
+from audio_xai.metrics.faithfulness.ranking import absent_cells
 from audio_xai.metrics.patterns import Patterns
 from audio_xai.metrics.similarity import pearson
 from audio_xai.utils.errors import UserError
@@ -79,10 +80,10 @@ class FaithfulnessCorrelation(PassMetric):
         return Patterns(inputs, ("faithfulness subsets", self.seed), lambda random: self._subset(shape, random))
 
     def _removals(self, batch: Batch) -> tuple[Patterns, Responses]:
-        subsets, baseline = self.subsets(batch.inputs), self.baseline(batch.inputs)
+        subsets, absent = self.subsets(batch.inputs), absent_cells(batch, self.baseline)
 
         def remove(samples: Tensor, runs: Tensor) -> Tensor:
-            return torch.where(subsets(samples, runs), baseline[samples], batch.inputs[samples])
+            return torch.where(subsets(samples, runs), absent[samples], batch.inputs[samples])
 
         return subsets, batch.responses(remove, self.runs)
 
