@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import quantus
 import torch
 from metric_cases import case
 
 from audio_xai.metrics import complexity
 from audio_xai.metrics.quantus_compat.complexity import Complexity, EffectiveComplexity, Sparseness
-from quantus_parity.runs import QUIET, call_quantus, quantus
+from quantus_parity.runs import QUIET, call_quantus
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 SETTINGS = pytest.mark.parametrize("settings", [{}, {"normalise": False}, {"abs": False}])

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import quantus
 import torch
 from metric_cases import case
 from tiny_models import draw
@@ -20,7 +21,7 @@ from audio_xai.metrics.quantus_compat.localisation import (
     mosaic_masks,
 )
 from audio_xai.utils.errors import UserError
-from quantus_parity.runs import QUIET, call_quantus, quantus
+from quantus_parity.runs import QUIET, call_quantus
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 PAIRS = {
