@@ -1,4 +1,4 @@
-"""Which number of a model is explained: the logit of a class, or its lead over another."""
+"""Which number of a model is explained: the logit of a class, its lead over another, or its log odds."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -55,6 +55,25 @@ class Lead:
             return target_scores(logits, points, targets[rows]) - target_scores(logits, points, rivals[rows])
 
         return lead
+
+
+@dataclass(frozen=True)
+class LogOdds:
+    """Log odds of the target class, log p/(1 − p): its logit minus the smooth maximum of all others."""
+
+    passes: ClassVar[int] = 0
+
+    def score(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> Score:  # noqa: ARG002 (protocol)
+        """``logit[target] − logsumexp(the other logits)``, whichever classes are its rivals on the way."""
+
+        def log_odds(points: Tensor, rows: Tensor) -> Tensor:
+            logits: Tensor = model(points)
+            classes = targets[rows]
+            own = target_scores(_Given(logits), points, classes)
+            others = logits.scatter(1, classes[:, None], -torch.inf)
+            return own - torch.logsumexp(others, 1)
+
+        return log_odds
 
 
 class _Given(nn.Module):

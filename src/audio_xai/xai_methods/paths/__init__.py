@@ -1,0 +1,24 @@
+"""Ways from what counts as absent to the input, along which gradients are added up."""
+
+from audio_xai.xai_methods.paths.crossfades import LevelCrossfade, WaveformCrossfade
+from audio_xai.xai_methods.paths.lines import FromDrawn, Line, Shaken, Straight, shaken
+from audio_xai.xai_methods.paths.loudness import Amplified, FadeIn
+from audio_xai.xai_methods.paths.protocol import Apart, Curve, Path, beside
+from audio_xai.xai_methods.paths.sharpening import Sharpening
+
+__all__ = [
+    "Amplified",
+    "Apart",
+    "Curve",
+    "FadeIn",
+    "FromDrawn",
+    "LevelCrossfade",
+    "Line",
+    "Path",
+    "Shaken",
+    "Sharpening",
+    "Straight",
+    "WaveformCrossfade",
+    "beside",
+    "shaken",
+]
