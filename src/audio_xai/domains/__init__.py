@@ -21,10 +21,12 @@ from audio_xai.domains.log_mel import LogMel, hz_to_mel, mel_filters, mel_to_hz
 from audio_xai.domains.pixels import Pixels
 from audio_xai.domains.protocol import Axis, Domain, Invertible
 from audio_xai.domains.stft import Stft
+from audio_xai.domains.stft_cells import Audible, audible, in_columns, in_stft_cells, spread_over_stft, stft_beside
 from audio_xai.domains.waveform import Waveform
 
 __all__ = [
     "DOMAINS",
+    "Audible",
     "Axis",
     "Domain",
     "ErbBands",
@@ -33,11 +35,16 @@ __all__ = [
     "Pixels",
     "Stft",
     "Waveform",
+    "audible",
     "erb_rate",
     "erb_rate_to_hz",
     "hz_to_mel",
+    "in_columns",
+    "in_stft_cells",
     "mel_filters",
     "mel_to_hz",
+    "spread_over_stft",
+    "stft_beside",
 ]
 
 DOMAINS: dict[str, Callable[..., Domain]] = {
