@@ -7,9 +7,8 @@ On two CPU cores the small CNN (seed 0) took 76 s on mnist at 28 × 28, 60 s on 
 """
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,33 +18,29 @@ from audio_xai.models import ARCHITECTURES, checkpoints
 from audio_xai.models.training import TrainingConfig
 from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, ensure_model, weights_path
 from audio_xai.utils.commands import run_command
-from audio_xai.utils.configuration import parse
+from audio_xai.utils.configuration import option, parse
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import keep_freed_memory, select_device
-
-
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """What to train."""
 
-    profile: str = _option("default", "the only profile is default")
-    dataset: str = _option("auto", f"one of {', '.join(datasets.DATASETS)}, or auto for the first audio dataset found")
-    split: str | None = _option(None, "split of the dataset; its default split if not given")
-    limit: int | None = _option(None, "most samples of each part of the split; all if not given")
-    architecture: str = _option("small_cnn", f"one of {', '.join(ARCHITECTURES)}")
-    resolution: int = _option(64, "rows and columns of the input; without meaning for audionet")
-    epochs: int | None = _option(None, "length of the schedule; 25 for sound and 6 for images if not given")
-    learning_rate: float | None = _option(None, "peak learning rate; 0.004 for small_cnn, 0.0005 else if not given")
-    batch_size: int = _option(32, "samples a step")
-    patience: int = _option(12, "epochs without a better validation accuracy before training stops")
-    seed: int = _option(0, "of weights, order, dropout and shifts")
-    device: str = _option("auto", "auto, cpu or cuda")
-    threads: int | None = _option(None, "CPU threads; PyTorch's own choice if not given")
-    checkpoints: str = _option("checkpoints", "folder of the checkpoints")
+    profile: str = option("default", "the only profile is default")
+    dataset: str = option("auto", f"one of {', '.join(datasets.DATASETS)}, or auto for the first audio dataset found")
+    split: str | None = option(None, "split of the dataset; its default split if not given")
+    limit: int | None = option(None, "most samples of each part of the split; all if not given")
+    architecture: str = option("small_cnn", f"one of {', '.join(ARCHITECTURES)}")
+    resolution: int = option(64, "rows and columns of the input; without meaning for audionet")
+    epochs: int | None = option(None, "length of the schedule; 25 for sound and 6 for images if not given")
+    learning_rate: float | None = option(None, "peak learning rate; 0.004 for small_cnn, 0.0005 else if not given")
+    batch_size: int = option(32, "samples a step")
+    patience: int = option(12, "epochs without a better validation accuracy before training stops")
+    seed: int = option(0, "of weights, order, dropout and shifts")
+    device: str = option("auto", "auto, cpu or cuda")
+    threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
+    checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
 
 def wanted_model(config: TrainConfig) -> Wanted:

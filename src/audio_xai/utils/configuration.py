@@ -2,9 +2,11 @@
 
 import argparse
 import difflib
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -16,6 +18,50 @@ from audio_xai.utils.errors import UserError
 from audio_xai.utils.files import write_text
 
 Config = TypeVar("Config")
+
+
+def option(default: Any, text: str) -> Any:
+    """Field of a configuration with its default and its help."""
+    return field(default=default, metadata={"help": text})
+
+
+def require_known(what: str, names: tuple[str, ...], known: Collection[str]) -> None:
+    """Refuse an option that names nothing, something unknown or the same twice.
+
+    Raises
+    ------
+    UserError
+        Naming it and what is known.
+    """
+    if not names:
+        raise UserError(f"no {what} is chosen; choose among {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise UserError(f"{what} is {name!r}; choose among {', '.join(known)}")
+    if len(set(names)) != len(names):
+        raise UserError(f"{what}s are {', '.join(names)}; give each once")
+
+
+def options_of(config: Any, profiles: Mapping[str, Any], apart_from: Collection[str] = ()) -> str:
+    """Command-line options that give this configuration.
+
+    Parameters
+    ----------
+    config : dataclass instance
+        With a field ``profile``.
+    profiles : mapping
+        Complete configurations by name.
+    apart_from : collection of str
+        Options to leave out, such as those that decide no number.
+    """
+    profile = profiles[config.profile]
+    changed = [f"--profile {config.profile}"]
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if one.name not in ("profile", *apart_from) and value != getattr(profile, one.name):
+            text = json.dumps(list(value) if isinstance(value, tuple) else value)
+            changed.append(f"--{one.name} {shlex.quote(text.strip(chr(34)))}")
+    return " ".join(changed)
 
 
 def parse(
@@ -57,18 +103,19 @@ def parse(
     parser.add_argument("--config", action="config", help="YAML file of these options, by their names")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     hints = get_type_hints(config_type)
-    for field in fields(config_type):  # type: ignore[arg-type]
+    options_known = fields(config_type)  # type: ignore[arg-type]
+    for one in options_known:
         parser.add_argument(
-            f"--{field.name}",
-            type=hints[field.name],
-            default=getattr(chosen, field.name),
-            help=field.metadata["help"],
+            f"--{one.name}",
+            type=hints[one.name],
+            default=getattr(chosen, one.name),
+            help=one.metadata["help"],
         )
     try:
         parsed = parser.parse_args([*(f"--config={file}" for file in files), *options])
     except ArgumentError as error:
-        raise UserError(_one_sentence(str(error), [field.name for field in fields(config_type)])) from error  # type: ignore[arg-type]
-    values = {field.name: _as_tuple(parsed[field.name]) for field in fields(config_type)}  # type: ignore[arg-type]
+        raise UserError(_one_sentence(str(error), [one.name for one in options_known])) from error
+    values = {one.name: _as_tuple(parsed[one.name]) for one in options_known}
     for name, value in values.items():
         if value is None and type(None) not in get_args(hints[name]):
             raise UserError(f"{name} is null; give it a value or leave it out")

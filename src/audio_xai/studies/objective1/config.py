@@ -1,66 +1,51 @@
 """What decides Objective 1, and its profiles."""
 
-import json
-import shlex
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 from audio_xai.metrics import METRICS
 from audio_xai.models import ARCHITECTURES
+from audio_xai.utils import configuration
+from audio_xai.utils.configuration import option, require_known
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.xai_methods import EXPLAINERS
-
-
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
-def _known(what: str, names: tuple[str, ...], registry: dict[str, Any]) -> None:
-    if not names:
-        raise UserError(f"no {what} is chosen; choose among {', '.join(registry)}")
-    for name in names:
-        if name not in registry:
-            raise UserError(f"{what} is {name!r}; choose among {', '.join(registry)}")
-    if len(set(names)) != len(names):
-        raise UserError(f"{what}s are {', '.join(names)}; give each once")
 
 
 @dataclass(frozen=True)
 class Objective1Config:
     """Everything that decides the numbers of Objective 1; each field is an option of its scripts."""
 
-    profile: str = _option("quick", "profile that sets all other options: quick, standard or full")
-    images: str = _option("auto", "image dataset: mnist, digits_8x8, or auto for the first one found")
-    audio: str = _option(
+    profile: str = option("quick", "profile that sets all other options: quick, standard or full")
+    images: str = option("auto", "image dataset: mnist, digits_8x8, or auto for the first one found")
+    audio: str = option(
         "auto", "audio dataset: audio_mnist, audio_mnist_az, fsdd, spoken_digits, or auto for the first one found"
     )
-    audio_split: str | None = _option(None, "split of the audio dataset; its default split if not given")
-    architecture: str = _option("small_cnn", "architecture of both modalities: small_cnn or alexnet")
-    image_resolutions: tuple[int, ...] = _option((28, 64, 128), "rows and columns of the images")
-    audio_resolutions: tuple[int, ...] = _option((32, 64, 128), "mel bands and frames of the spectrograms")
-    image_epochs: tuple[int, ...] = _option((8, 6, 5), "training epochs at each image resolution")
-    audio_epochs: tuple[int, ...] = _option((15, 12, 8), "training epochs at each audio resolution")
-    image_limit: int | None = _option(4000, "most images of each part of the split that are used; null for all")
-    audio_limit: int | None = _option(2500, "most clips of each part of the split that are used; null for all")
-    training_seeds: tuple[int, ...] = _option((0,), "one model is trained for each")
-    samples_per_seed: int = _option(24, "test samples explained for each model")
-    methods: tuple[str, ...] = _option(tuple(EXPLAINERS), "explanation methods")
-    metrics: tuple[str, ...] = _option(tuple(METRICS), "metrics")
-    faithfulness_runs: int = _option(100, "random subsets removed from each sample")
-    sensitivity_draws: int = _option(5, "noisy copies of each sample that are explained again")
-    alternatives: int = _option(3, "other classes explained by the random-logit metric")
-    metric_seed: int = _option(0, "seed of everything random in the metrics")
-    device: str = _option("auto", "auto, cpu or cuda")
-    threads: int | None = _option(None, "CPU threads; PyTorch's own choice if not given")
-    results: str = _option("results", "folder of the results store")
-    checkpoints: str = _option("checkpoints", "folder of the checkpoints")
+    audio_split: str | None = option(None, "split of the audio dataset; its default split if not given")
+    architecture: str = option("small_cnn", "architecture of both modalities: small_cnn or alexnet")
+    image_resolutions: tuple[int, ...] = option((28, 64, 128), "rows and columns of the images")
+    audio_resolutions: tuple[int, ...] = option((32, 64, 128), "mel bands and frames of the spectrograms")
+    image_epochs: tuple[int, ...] = option((8, 6, 5), "training epochs at each image resolution")
+    audio_epochs: tuple[int, ...] = option((15, 12, 8), "training epochs at each audio resolution")
+    image_limit: int | None = option(4000, "most images of each part of the split that are used; null for all")
+    audio_limit: int | None = option(2500, "most clips of each part of the split that are used; null for all")
+    training_seeds: tuple[int, ...] = option((0,), "one model is trained for each")
+    samples_per_seed: int = option(24, "test samples explained for each model")
+    methods: tuple[str, ...] = option(tuple(EXPLAINERS), "explanation methods")
+    metrics: tuple[str, ...] = option(tuple(METRICS), "metrics")
+    faithfulness_runs: int = option(100, "random subsets removed from each sample")
+    sensitivity_draws: int = option(5, "noisy copies of each sample that are explained again")
+    alternatives: int = option(3, "other classes explained by the random-logit metric")
+    metric_seed: int = option(0, "seed of everything random in the metrics")
+    device: str = option("auto", "auto, cpu or cuda")
+    threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
+    results: str = option("results", "folder of the results store")
+    checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
     def __post_init__(self) -> None:
-        _known("method", self.methods, EXPLAINERS)
-        _known("metric", self.metrics, METRICS)
+        require_known("method", self.methods, EXPLAINERS)
+        require_known("metric", self.metrics, METRICS)
         two_dimensional = {name: value for name, value in ARCHITECTURES.items() if value.dimensions == 2}
-        _known("architecture", (self.architecture,), two_dimensional)
+        require_known("architecture", (self.architecture,), two_dimensional)
         for modality in ("image", "audio"):
             resolutions, epochs = getattr(self, f"{modality}_resolutions"), getattr(self, f"{modality}_epochs")
             if len(resolutions) != len(epochs):
@@ -80,7 +65,7 @@ class Objective1Config:
 
 
 # Options that say where and on what to compute.
-NO_NUMBERS = ("profile", "device", "threads", "results", "checkpoints")
+NO_NUMBERS = ("device", "threads", "results", "checkpoints")
 
 # Times on two cores; quick also fits the ten minutes of `make demo`.
 PROFILES: dict[str, Objective1Config] = {
@@ -111,11 +96,4 @@ PROFILES: dict[str, Objective1Config] = {
 
 def options_of(config: Objective1Config) -> str:
     """Command-line options that give this configuration, without those that do not decide numbers."""
-    profile = PROFILES[config.profile]
-    changed = [f"--profile {config.profile}"]
-    for option in fields(config):
-        value = getattr(config, option.name)
-        if option.name not in NO_NUMBERS and value != getattr(profile, option.name):
-            text = json.dumps(list(value) if isinstance(value, tuple) else value)
-            changed.append(f"--{option.name} {shlex.quote(text.strip(chr(34)))}")
-    return " ".join(changed)
+    return configuration.options_of(config, PROFILES, NO_NUMBERS)
