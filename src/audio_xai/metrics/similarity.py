@@ -59,7 +59,7 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
     if min(first.shape[2:]) < window:
         raise UserError(f"maps of {tuple(first.shape[2:])} are smaller than the SSIM window of {window}")
     at_once = max(1, CELLS_AT_ONCE // first[0].numel())
-    parts = zip(first.split(at_once), second.split(at_once), strict=True)
+    parts = zip(torch.split(first, at_once), torch.split(second, at_once), strict=True)
     return torch.cat([_ssim(a.double(), b.double(), window) for a, b in parts])
 
 
@@ -124,12 +124,16 @@ def _sorted_with_order(values: Tensor) -> tuple[Tensor, Tensor]:
     if values.dtype != torch.float32:
         order = torch.from_numpy(np.argsort(values.numpy(), axis=1))
         return values.gather(1, order), order
+    # With the column in the lower half, one sort of integers brings both the values and where they came from.
+    packed = _sorted((ordinals(values) << 32) | torch.arange(values.shape[1]))
+    return packed >> 32, packed & 0xFFFFFFFF
+
+
+def ordinals(values: Tensor) -> Tensor:
+    """Whole numbers of 32 bits, as int64, that are in order where these float32 are, and equal where they are equal."""
     # A float's bits as an integer, those of negative ones turned round, order as the float does; adding 0 makes −0 a 0.
     bits = (values + 0.0).view(torch.int32)
-    ordinal = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    # With the column in the lower half, one sort of integers brings both the values and where they came from.
-    packed = _sorted((ordinal.long() << 32) | torch.arange(values.shape[1]))
-    return packed >> 32, packed & 0xFFFFFFFF
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long()
 
 
 def _epsilon(values: Tensor) -> float:
