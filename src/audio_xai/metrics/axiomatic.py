@@ -17,7 +17,7 @@ from audio_xai.baselines import Baseline
 from audio_xai.core import Explainer
 from audio_xai.metrics.batch import Batch, PassMetric, Responses
 from audio_xai.metrics.engine import Scoring
-from audio_xai.metrics.robustness import norm
+from audio_xai.metrics.robustness.disturbances import norm
 from audio_xai.utils.errors import UserError
 
 ROUNDING = 16
