@@ -1,13 +1,66 @@
-"""Statistics of clustered scores."""
+"""Statistics of clustered scores: intervals, tests, effect sizes, ranks and noise.
+
+Which function for which question
+---------------------------------
+* a paired difference of two methods, with everything: :func:`compare`; several with Holm's correction:
+  :func:`compare_with`, :func:`compare_all`, :func:`comparison_matrix`
+* one mean with an interval that holds for 6 speakers too: :func:`cluster_mean` (every speaker alike, the default),
+  :func:`score_mean` (every score alike); two independent groups: :func:`contrast`; several datasets:
+  :func:`pooled_mean`; training seeds as a sample: :func:`crossed_mean`
+* bootstrap intervals (BCa) of many clusters: :func:`mean_interval`, :func:`difference_interval`
+* trend over resolutions: :func:`slopes_per_doubling`, :func:`paired_slope_interval`
+* who leads: :func:`critical_difference`, :func:`rank_stability`, :func:`friedman_p`
+* what the metric's own randomness makes: :func:`metric_noise`
+
+``benchmarks/statistics_coverage.py`` shows how often these intervals cover and these tests err.
+"""
 
 from audio_xai.utils.statistics.bootstrap import difference_interval, mean_interval
+from audio_xai.utils.statistics.crossed import crossed_mean
+from audio_xai.utils.statistics.effects import cohens_dz, rank_biserial, superiority
+from audio_xai.utils.statistics.hypotheses import cluster_table, friedman_p, holm, signed_rank_p
 from audio_xai.utils.statistics.interval import Interval
+from audio_xai.utils.statistics.means import MeanEstimate, cluster_mean, contrast, pooled_mean, score_mean
+from audio_xai.utils.statistics.noise import MetricNoise, metric_noise
+from audio_xai.utils.statistics.paired import (
+    Comparison,
+    compare,
+    compare_all,
+    compare_with,
+    comparison_matrix,
+    paired_differences,
+)
+from audio_xai.utils.statistics.ranks import CriticalDifference, critical_difference, rank_stability
 from audio_xai.utils.statistics.slopes import paired_slope_interval, slopes_per_doubling
 
 __all__ = [
+    "Comparison",
+    "CriticalDifference",
     "Interval",
+    "MeanEstimate",
+    "MetricNoise",
+    "cluster_mean",
+    "cluster_table",
+    "cohens_dz",
+    "compare",
+    "compare_all",
+    "compare_with",
+    "comparison_matrix",
+    "contrast",
+    "critical_difference",
+    "crossed_mean",
     "difference_interval",
+    "friedman_p",
+    "holm",
     "mean_interval",
+    "metric_noise",
+    "paired_differences",
     "paired_slope_interval",
+    "pooled_mean",
+    "rank_biserial",
+    "rank_stability",
+    "score_mean",
+    "signed_rank_p",
     "slopes_per_doubling",
+    "superiority",
 ]

@@ -73,8 +73,7 @@ def cluster_sums(scores: ArrayLike, clusters: ArrayLike) -> ClusterSums:
     values, labels = np.asarray(scores, dtype=np.float64), np.asarray(clusters)
     if values.shape != labels.shape or values.ndim != 1:
         raise UserError(f"scores have shape {values.shape} and clusters {labels.shape}; give one cluster a score")
-    if pd.isna(labels).any():
-        raise UserError("some scores have no cluster; give the sample's own name where there is no speaker")
+    refuse_missing(labels)
     defined = ~np.isnan(values)
     _, index = np.unique(labels[defined], return_inverse=True)
     # Sums in one order only, so that shuffled rows give the same bits.
@@ -82,3 +81,15 @@ def cluster_sums(scores: ArrayLike, clusters: ArrayLike) -> ClusterSums:
     index, ordered = index[order], values[defined][order]
     sums = np.bincount(index, weights=ordered).astype(np.float64)
     return ClusterSums(sums, np.bincount(index).astype(np.float64), int((~defined).sum()))
+
+
+def refuse_missing(clusters: ArrayLike) -> None:
+    """Nothing, where every score has a cluster.
+
+    Raises
+    ------
+    UserError
+        If a cluster is missing: scores without one are not one speaker's.
+    """
+    if pd.isna(np.asarray(clusters)).any():
+        raise UserError("some scores have no cluster; give the sample's own name where there is no speaker")

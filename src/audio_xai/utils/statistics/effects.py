@@ -1,0 +1,130 @@
+"""How large a paired difference is, in units that compare across metrics, each with an interval over clusters.
+
+Idea
+----
+Three sizes answer three questions about differences d = first − second:
+
+* Cohen's d_z: how many standard deviations of the speakers' mean differences is their mean away from 0?
+* Matched-pairs rank-biserial correlation: (W⁺ − W⁻) / (W⁺ + W⁻) of Wilcoxon's signed ranks of the speakers' means;
+  1 where every speaker agrees, 0 where they cancel.
+* Probability of superiority: how often is the first better on the same clip, ties counted half? Averaged over speakers.
+
+Intervals: d_z by inverting the noncentral t distribution. The other two are proportions of clustered things; theirs is
+the Clopper–Pearson interval of the effective number of observations (the number that would give the variance seen
+between clusters, reduced for few clusters), after Korn and Graubard. Where all clusters agree wholly each counts as one
+observation, so six speakers who agree do not prove the seventh.
+
+References
+----------
+Kerby, D. S. (2014), The simple difference formula, Comprehensive Psychology 3. Korn, E. L. & Graubard, B. I. (1998),
+Confidence intervals for proportions with small expected number of positive counts, Survey Methodology 24, 193.
+Cumming, G. & Finch, S. (2001), A primer on confidence intervals based on noncentral distributions, EPM 61, 532.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import nctdtrinc
+from scipy.stats import beta, norm
+from scipy.stats import t as student
+
+from audio_xai.utils.statistics.interval import ROUNDING, ClusterSums, Floats, Interval, cluster_sums
+from audio_xai.utils.statistics.means import MeanEstimate, checked, cluster_mean
+
+
+def cohens_dz(differences: ArrayLike, clusters: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean of the clusters' mean differences in units of their standard deviation.
+
+    Returns
+    -------
+    Interval
+        NaN with fewer than two clusters and where all clusters agree exactly.
+
+    Raises
+    ------
+    UserError
+        As :func:`cluster_mean`, or if ``confidence`` lies outside (0, 1).
+    """
+    found, tail = cluster_mean(differences, clusters), (1 - checked(confidence)) / 2
+    if not found.variance > 0:
+        return _with_counts(found, float("nan"), float("nan"), float("nan"))
+    t, root = found.mean / found.variance**0.5, found.clusters**0.5
+    ends = [float(nctdtrinc(found.degrees_of_freedom, p, t)) / root for p in (1 - tail, tail)]
+    return _with_counts(found, t / root, *ends)
+
+
+def superiority(differences: ArrayLike, clusters: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Share of scores, averaged over clusters, where the difference is positive; ties count half. In [0, 1].
+
+    Raises
+    ------
+    UserError
+        As :func:`cohens_dz`.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    share = cluster_mean(np.where(np.isnan(values), np.nan, (np.sign(values) + 1) / 2), clusters)
+    low, high = _proportion_ends(share, share.n, checked(confidence))
+    return _with_counts(share, share.mean, low, high)
+
+
+def rank_biserial(differences: ArrayLike, clusters: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Matched-pairs rank-biserial correlation of the clusters' mean differences, in [−1, 1].
+
+    Clusters without any difference are left out, as in Wilcoxon's test; 0 where none is left.
+
+    Raises
+    ------
+    UserError
+        As :func:`cohens_dz`.
+    """
+    checked(confidence)
+    share, groups = _walsh_share(differences, clusters)
+    low, high = _proportion_ends(share, share.n, confidence)
+    counts = int(groups.counts.sum()), groups.sums.size, groups.undefined
+    return Interval(2 * share.mean - 1, 2 * low - 1, 2 * high - 1, *counts)
+
+
+def _walsh_share(differences: ArrayLike, clusters: ArrayLike) -> tuple[MeanEstimate, ClusterSums]:
+    """W⁺ / (W⁺ + W⁻), with a jackknife over clusters.
+
+    W⁺ is the number of pairs of clusters (each with itself too) whose mean differences sum to something positive, ties
+    counted half, so leaving one cluster out is leaving out a row of the table of those pairs.
+    """
+    groups = cluster_sums(differences, clusters)
+    means = groups.sums / groups.counts
+    means = means[np.abs(means) > ROUNDING * np.abs(means).max(initial=0)]
+    count = means.size
+    if not count:
+        share = 0.5 if groups.sums.size else float("nan")
+        return MeanEstimate(share, float("nan"), float("nan"), 0, 0, groups.undefined), groups
+    wins = (np.sign(_without_rounding(means[:, None] + means, means)) + 1) / 2
+    total = (wins.sum() + np.trace(wins)) / 2
+    share = float(total / (count * (count + 1) / 2))
+    variance = freedom = float("nan")
+    if count >= 2:
+        without = (total - wins.sum(axis=1)) / (count * (count - 1) / 2)
+        variance, freedom = float((count - 1) * without.var()), float(count - 1)
+    return MeanEstimate(share, variance, freedom, count, count, groups.undefined), groups
+
+
+def _without_rounding(sums: Floats, terms: Floats) -> Floats:
+    return np.where(np.abs(sums) <= ROUNDING * np.abs(terms).max(), 0.0, sums)
+
+
+def _proportion_ends(share: MeanEstimate, most: int, confidence: float) -> tuple[float, float]:
+    """Clopper–Pearson ends with as many observations as the variance between clusters is worth, ``most`` at most."""
+    if share.clusters < 2:
+        return float("nan"), float("nan")
+    upper = (1 + confidence) / 2
+    effective = float(share.clusters)
+    if share.variance > 0:
+        correction = norm.ppf(upper) / student.ppf(upper, share.degrees_of_freedom)
+        effective = min(float(most), share.mean * (1 - share.mean) / share.variance * correction**2)
+    hits = share.mean * effective
+    misses = effective - hits
+    low = float(beta.ppf(1 - upper, hits, misses + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(upper, hits + 1, misses)) if misses > 0 else 1.0
+    return low, high
+
+
+def _with_counts(found: MeanEstimate, mean: float, low: float, high: float) -> Interval:
+    return Interval(mean, low, high, found.n, found.clusters, found.undefined)
