@@ -13,7 +13,7 @@ from torch import nn
 
 from audio_xai.baselines import Black
 from audio_xai.domains import Pixels
-from audio_xai.metrics.randomisation import ModelParameterRandomisation
+from audio_xai.metrics.randomisation import ModelParameterRandomisation, cascade
 from audio_xai.models import build
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods import EXPLAINERS
@@ -32,15 +32,22 @@ def changed_layers(original: nn.Module, other: nn.Module) -> set[str]:
 
 def test_the_cascade_goes_from_the_last_layer_to_the_first() -> None:
     model = tiny_cnn()
-    cascade = [
-        changed_layers(model, other) for other in ModelParameterRandomisation(Gradient()).randomised_models(model)
-    ]
-    assert cascade == [set(LAYERS[: depth + 1]) for depth in range(len(LAYERS))]
+    changed = [changed_layers(model, other) for other in cascade(model, 0)]
+    assert changed == [set(LAYERS[: depth + 1]) for depth in range(len(LAYERS))]
+
+
+def test_from_the_bottom_it_goes_from_the_first_layer_to_the_last_and_ends_the_same() -> None:
+    model = tiny_cnn()
+    changed = [changed_layers(model, other) for other in cascade(model, 0, bottom_up=True)]
+    assert changed == [set(LAYERS[-depth:]) for depth in range(1, len(LAYERS) + 1)]
+    (*_, down), (*_, up) = cascade(model, 0), cascade(model, 0, bottom_up=True)
+    for one, other in zip(down.state_dict().values(), up.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_the_cascade_of_a_real_model_ends_with_everything_drawn_anew() -> None:
     model = seeded(build("small_cnn", Pixels(16, 16), 4, seed=0), seed=3)
-    *_, last = ModelParameterRandomisation(Gradient()).randomised_models(model)
+    *_, last = cascade(model, 0)
     assert changed_layers(model, last) == {name for name, layer in model.named_modules() if hasattr(layer, "weight")}
     # Drawn anew, not merely disturbed: no trace of the old weights.
     old, new = model.body[5].weight.detach().flatten(), last.body[5].weight.detach().flatten()
@@ -49,16 +56,14 @@ def test_the_cascade_of_a_real_model_ends_with_everything_drawn_anew() -> None:
 
 def test_layers_once_drawn_stay_while_the_next_are_drawn() -> None:
     model = tiny_cnn()
-    states = [
-        copy.deepcopy(other.state_dict()) for other in ModelParameterRandomisation(Gradient()).randomised_models(model)
-    ]
+    states = [copy.deepcopy(other.state_dict()) for other in cascade(model, 0)]
     for earlier, later in itertools.pairwise(states):
         assert torch.equal(earlier["9.weight"], later["9.weight"])
 
 
 def test_layers_of_one_shape_get_weights_of_their_own() -> None:
     model = nn.Sequential(*[nn.Linear(6, 6) for _ in range(4)])
-    *_, last = ModelParameterRandomisation(Gradient()).randomised_models(model)
+    *_, last = cascade(model, 0)
     for one in range(4):
         for other in range(one):
             correlation = np.corrcoef(last[one].weight.detach().flatten(), last[other].weight.detach().flatten())[0, 1]
@@ -67,7 +72,7 @@ def test_layers_of_one_shape_get_weights_of_their_own() -> None:
 
 def test_weights_depend_on_the_seed_alone() -> None:
     def drawn(seed: int) -> torch.Tensor:
-        *_, last = ModelParameterRandomisation(Gradient(), seed).randomised_models(tiny_cnn())
+        *_, last = cascade(tiny_cnn(), seed)
         return last[9].weight.detach().clone()
 
     first = drawn(0)
@@ -81,7 +86,7 @@ def test_is_the_slow_twin(kind: str) -> None:
     model, inputs, targets, attributions = case(kind)
     metric = ModelParameterRandomisation(Gradient())
     per_model = []
-    for randomised in metric.randomised_models(model):
+    for randomised in cascade(model, 0):
         scores = []
         for row in range(len(inputs)):
             again = Gradient()(randomised.eval(), inputs[row : row + 1], targets[row : row + 1])[0]
@@ -124,7 +129,7 @@ def test_every_explainer_is_served_and_the_model_left_alone(name: str) -> None:
 def test_stopping_half_way_leaves_the_random_state_alone() -> None:
     model = tiny_cnn()
     with nothing_touched(model):
-        next(ModelParameterRandomisation(Gradient()).randomised_models(model))
+        next(cascade(model, 0))
 
 
 def test_a_model_without_layers_to_draw_anew_is_refused() -> None:

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from audio_xai.core import Explainer
 from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring, Work
-from audio_xai.metrics.patterns import Patterns
-from audio_xai.metrics.robustness.noise import Noise, RangeNoise, SignalNoise
+from audio_xai.metrics.robustness.noise import Disturbance, Noise, RangeNoise, SignalNoise
 from audio_xai.utils.errors import UserError
 
 Comparison = Callable[[Tensor, Tensor], Tensor]
@@ -34,6 +33,8 @@ class Disturbed:
         Disturbances a sample.
     seed : int
         Of the noise. Every sample has its own, a function of its values and the seed.
+    inputs : Disturbance
+        Makes the disturbed inputs.
     work : Work
         To be yielded by every metric that measures.
     """
@@ -43,22 +44,14 @@ class Disturbed:
     noise: Noise
     draws: int
     seed: int
+    inputs: Disturbance = field(init=False)
     work: Work = field(init=False)
 
     def __post_init__(self) -> None:
-        inputs = self.batch.inputs
-        shape = (1, *inputs.shape[2:])
-        self._patterns = Patterns(
-            inputs, ("sensitivity noise", self.seed), lambda random: self.noise.draws(shape, random).to(inputs)
-        )
-        self._strength = self.noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
+        self.inputs = Disturbance(self.batch.inputs, self.noise, ("sensitivity noise", self.seed))
         self._of_inputs: dict[Comparison, Tensor] = {}
         self._of_maps: dict[tuple[Any, ...], tuple[Comparison, Tensor, Tensor]] = {}
         self.work = self.batch.explanations(self.explainer, self._made, self.draws, self._taken)
-
-    def inputs(self, samples: Tensor, draws: Tensor) -> Tensor:
-        """Disturbed inputs ``(pairs, 1, …)``."""
-        return self.batch.inputs[samples] + self._strength[samples] * self._patterns(samples, draws)
 
     def of_inputs(self, comparison: Comparison) -> Tensor:
         """``comparison(inputs, disturbed)`` of levels, ``(batch, draws)``, once the work is done."""

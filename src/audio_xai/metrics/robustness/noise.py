@@ -6,6 +6,8 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
+from audio_xai.metrics.patterns import Patterns
+
 
 class Noise(Protocol):
     """How strongly inputs are disturbed, and by which distribution."""
@@ -21,6 +23,30 @@ class Noise(Protocol):
     def level(self, inputs: Tensor) -> Tensor:
         """Inputs as measured from what counts as nothing, shaped like them."""
         ...
+
+
+class Disturbance:
+    """Inputs under noise, every sample under its own, a function of its values and of ``purpose``.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        ``(batch, 1, …)``.
+    noise : Noise
+        What disturbs them.
+    purpose : tuple
+        What the noise is for, seed included.
+    """
+
+    def __init__(self, inputs: Tensor, noise: Noise, purpose: tuple[object, ...]) -> None:
+        shape = (1, *inputs.shape[2:])
+        self._inputs = inputs
+        self._patterns = Patterns(inputs, purpose, lambda random: noise.draws(shape, random).to(inputs))
+        self._strength = noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
+
+    def __call__(self, samples: Tensor, draws: Tensor) -> Tensor:
+        """Disturbed inputs ``(pairs, 1, …)``; ``samples`` and ``draws`` are ``(pairs,)``, draws ascending."""
+        return self._inputs[samples] + self._strength[samples] * self._patterns(samples, draws)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
-"""Randomisation: an explanation of this class and this model has to change with either."""
+"""Random logit: the maps of other classes should be different."""
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,9 +9,9 @@ from torch import Tensor, nn
 from audio_xai.core import Explainer
 from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring
-from audio_xai.metrics.similarity import pearson, ranks, ssim
+from audio_xai.metrics.similarity import ssim
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, derived_seed, generator
+from audio_xai.utils.seeding import content_key, generator
 
 
 @dataclass(frozen=True)
@@ -81,74 +79,6 @@ class RandomLogit(PassMetric):
         """How far ``(alternatives,)`` the other classes are from the target, around the circle of classes."""
         random = generator("random logit", self.seed, content_key(sample))
         return 1 + torch.randperm(self.class_count - 1, generator=random)[: self.alternatives]
-
-
-@dataclass(frozen=True)
-class ModelParameterRandomisation(PassMetric):
-    """Rank correlation of |attributions| before and after randomising the model's layers from the top; low is good.
-
-    Attributes
-    ----------
-    explainer : Explainer
-        The method under test.
-    seed : int
-        Of the random weights; every layer has its own.
-
-    Notes
-    -----
-    Adebayo et al. 2018, cascading randomisation, Spearman, mean over the randomised models only. NaN where the
-    attributions are constant.
-    """
-
-    explainer: Explainer
-    seed: int = 0
-
-    title: ClassVar[str] = "model-parameter randomisation"
-    higher_is_better: ClassVar[bool] = False
-    score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    source: ClassVar[str] = "Adebayo et al. 2018"
-
-    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
-        """Scores in [−1, 1]."""
-        original = ranks(attributions.abs().flatten(1))
-        total = torch.zeros(len(batch), dtype=torch.float64, device=original.device)
-
-        def take(samples: Tensor, _: Tensor, randomised: Tensor) -> None:
-            total.index_add_(0, samples, pearson(original[samples], ranks(randomised.abs().flatten(1))))
-
-        layers = 0
-        for layers, model in enumerate(self.randomised_models(batch.model), start=1):  # noqa: B007 (counted)
-            yield [batch.explanations(self.explainer, lambda samples, _: batch.inputs[samples], 1, take, model=model)]
-        return total / layers
-
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:
-        """One explanation a layer, a sample."""
-        return len(_resettable(model)) * self.explainer.passes(inputs)
-
-    def randomised_models(self, model: nn.Module) -> Iterator[nn.Module]:
-        """Copy of the model with its last layer drawn anew, then its last two, and so on down to the first.
-
-        The model itself and the global random state stay as they are.
-        """
-        layers = _resettable(model)
-        if not layers:
-            raise UserError("the model has no layer with reset_parameters, so its parameters cannot be randomised")
-        randomised = copy.deepcopy(model)
-        modules = dict(randomised.named_modules())
-        for depth, name in enumerate(reversed(layers)):
-            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-                torch.manual_seed(derived_seed("model randomisation", self.seed, depth))
-                modules[name].reset_parameters()
-            yield randomised
-
-
-def _resettable(model: nn.Module) -> list[str]:
-    """Names of the layers that hold parameters and know how to draw them anew, in the order of definition."""
-    return [
-        name
-        for name, module in model.named_modules()
-        if callable(getattr(module, "reset_parameters", None)) and any(True for _ in module.parameters(recurse=False))
-    ]
 
 
 def _scaled(attributions: Tensor) -> Tensor:
