@@ -9,22 +9,25 @@ Three sizes answer three questions about differences d = first − second:
   1 where every speaker agrees, 0 where they cancel.
 * Probability of superiority: how often is the first better on the same clip, ties counted half? Averaged over speakers.
 
-Intervals: d_z by inverting the noncentral t distribution. The other two are proportions of clustered things; theirs is
-the Clopper–Pearson interval of the effective number of observations (the number that would give the variance seen
-between clusters, reduced for few clusters), after Korn and Graubard. Where all clusters agree wholly each counts as one
-observation, so six speakers who agree do not prove the seventh.
+Intervals: d_z by inverting the noncentral t distribution, which supposes bell-shaped speakers' means; where they have
+heavy tails and the effect is large (d_z above 1) it covers less, about 89 %. The other two are proportions of clustered
+things; theirs is Wilson's interval with the effective number of observations, the number that would give the variance
+seen between clusters. Where all clusters agree wholly each counts as one observation, so six speakers who agree do not
+prove the seventh. The jackknife variance of the rank-biserial correlation errs on the large side already, so its
+quantile is the normal's; the other's is Student's.
 
 References
 ----------
-Kerby, D. S. (2014), The simple difference formula, Comprehensive Psychology 3. Korn, E. L. & Graubard, B. I. (1998),
-Confidence intervals for proportions with small expected number of positive counts, Survey Methodology 24, 193.
-Cumming, G. & Finch, S. (2001), A primer on confidence intervals based on noncentral distributions, EPM 61, 532.
+Kerby, D. S. (2014), The simple difference formula, Comprehensive Psychology 3. Cumming, G. & Finch, S. (2001), A primer
+on confidence intervals based on noncentral distributions, EPM 61, 532. Wilson, E. B. (1927), Probable inference, JASA
+22, 209. Dean, N. & Pagano, M. (2015), Evaluating confidence interval methods for binomial proportions in clustered
+surveys, Journal of Survey Statistics and Methodology 3, 484.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import nctdtrinc
-from scipy.stats import beta, norm
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from audio_xai.utils.statistics.interval import ROUNDING, ClusterSums, Floats, Interval, cluster_sums
@@ -62,7 +65,8 @@ def superiority(differences: ArrayLike, clusters: ArrayLike, confidence: float =
     """
     values = np.asarray(differences, dtype=np.float64)
     share = cluster_mean(np.where(np.isnan(values), np.nan, (np.sign(values) + 1) / 2), clusters)
-    low, high = _proportion_ends(share, share.n, checked(confidence))
+    quantile = float(student.ppf((1 + checked(confidence)) / 2, share.degrees_of_freedom))
+    low, high = _wilson(share, share.n, quantile)
     return _with_counts(share, share.mean, low, high)
 
 
@@ -76,9 +80,9 @@ def rank_biserial(differences: ArrayLike, clusters: ArrayLike, confidence: float
     UserError
         As :func:`cohens_dz`.
     """
-    checked(confidence)
+    quantile = float(norm.ppf((1 + checked(confidence)) / 2))
     share, groups = _walsh_share(differences, clusters)
-    low, high = _proportion_ends(share, share.n, confidence)
+    low, high = _wilson(share, share.n, quantile)
     counts = int(groups.counts.sum()), groups.sums.size, groups.undefined
     return Interval(2 * share.mean - 1, 2 * low - 1, 2 * high - 1, *counts)
 
@@ -110,20 +114,17 @@ def _without_rounding(sums: Floats, terms: Floats) -> Floats:
     return np.where(np.abs(sums) <= ROUNDING * np.abs(terms).max(), 0.0, sums)
 
 
-def _proportion_ends(share: MeanEstimate, most: int, confidence: float) -> tuple[float, float]:
-    """Clopper–Pearson ends with as many observations as the variance between clusters is worth, ``most`` at most."""
+def _wilson(share: MeanEstimate, most: int, quantile: float) -> tuple[float, float]:
+    """Wilson's ends with as many observations as the variance between clusters is worth, ``most`` at most."""
     if share.clusters < 2:
         return float("nan"), float("nan")
-    upper = (1 + confidence) / 2
-    effective = float(share.clusters)
+    observations = float(share.clusters)
     if share.variance > 0:
-        correction = norm.ppf(upper) / student.ppf(upper, share.degrees_of_freedom)
-        effective = min(float(most), share.mean * (1 - share.mean) / share.variance * correction**2)
-    hits = share.mean * effective
-    misses = effective - hits
-    low = float(beta.ppf(1 - upper, hits, misses + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(upper, hits + 1, misses)) if misses > 0 else 1.0
-    return low, high
+        observations = min(float(most), share.mean * (1 - share.mean) / share.variance)
+    pull = quantile**2 / observations
+    centre = (share.mean + pull / 2) / (1 + pull)
+    half = (pull * (share.mean * (1 - share.mean) + pull / 4)) ** 0.5 / (1 + pull)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _with_counts(found: MeanEstimate, mean: float, low: float, high: float) -> Interval:

@@ -189,8 +189,8 @@ def _finite_sums(scores: ArrayLike, clusters: ArrayLike) -> ClusterSums:
 def _estimate(groups: ClusterSums, shares: Floats) -> MeanEstimate:
     """CR2 variance of a weighted mean and Satterthwaite's degrees of freedom for variances of 1 / weight.
 
-    With w the weights (shares of their sum) and p = w / (1 − w), the variance's quadratic form has trace 1 and squared trace
-    Σ p² (1 − 2 w) + (Σ w p)²; for k equal weights this gives k − 1 degrees of freedom.
+    With w the weights (shares of their sum) and p = w / (1 − w), the variance's quadratic form has trace 1 and its
+    square has trace Σ p² (1 − 2 w) + (Σ w p)²; for k equal weights this gives k − 1 degrees of freedom.
     """
     count = groups.sums.size
     means = groups.sums / groups.counts
