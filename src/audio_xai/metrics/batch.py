@@ -178,6 +178,16 @@ class PassMetric(ABC):
     def passes(self, model: nn.Module, inputs: Tensor) -> int:
         """Model passes that one call with this ``model`` and these ``inputs`` takes."""
 
+    def check(self, batch: Batch, attributions: Tensor) -> None:
+        """Refuse attributions that cannot be judged; a metric that takes others than those of the inputs says which.
+
+        Raises
+        ------
+        UserError
+            Naming the metric, and the sample where one is at fault.
+        """
+        check_attributions(batch.inputs, attributions, self.title)
+
     def __call__(
         self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor, masks: Tensor | None = None
     ) -> Tensor:
@@ -232,7 +242,7 @@ def begin(metric: PassMetric, batch: Batch, attributions: Tensor) -> Scoring:
     UserError
         Naming the metric, and the sample where one is at fault.
     """
-    check_attributions(batch.inputs, attributions, metric.title)
+    metric.check(batch, attributions)
     return metric.scoring(batch, attributions.detach())
 
 
@@ -249,7 +259,18 @@ def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> Non
             f"{metric} got attributions of shape {tuple(attributions.shape)} for inputs of {tuple(inputs.shape)}; "
             "both have to be shaped alike"
         )
-    for name, values in (("inputs", inputs), ("attributions", attributions)):
+    check_finite(metric, inputs=inputs, attributions=attributions)
+
+
+def check_finite(metric: str, **tensors: Tensor) -> None:
+    """Refuse tensors ``(batch, …)`` that hold NaN or infinity.
+
+    Raises
+    ------
+    UserError
+        Naming the metric, the tensor and the sample.
+    """
+    for name, values in tensors.items():
         finite = torch.isfinite(values).flatten(1).all(1)
         if not bool(finite.all()):
             sample = int(torch.nonzero(~finite)[0, 0])

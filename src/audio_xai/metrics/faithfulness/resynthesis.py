@@ -1,0 +1,278 @@
+"""Insertion and deletion that can be heard: what the model gets is a sound at every step.
+
+Idea
+----
+Attributions, wherever they live, are carried over to the cells of one complex spectrogram
+(:mod:`audio_xai.domains.stft_cells`) and put these in an order. The most relevant ones come into what stands for
+*removed* (insertion), or go from the clip (deletion), step by step, through the inverse transform and the model's own
+front end. An explanation that is good under one removal only has learnt the removal: silence tells a model that nothing
+was said, noise hides what was. So there is more than one, and the worst counts.
+
+Conventions
+-----------
+Inputs are waveforms ``(batch, 1, time)`` and the model takes waveforms, its front end included (for a model of
+spectrograms ``nn.Sequential(front_end, body)``). A removal is a baseline of waveforms: ``Silence(Waveform(…))``,
+``SpeechShapedNoise.of(training_waveforms, snr_db)``. Fractions are of the spectrogram's cells, whatever the domain of
+the attributions, so that methods of different domains can be compared.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audio_xai.baselines import Baseline
+from audio_xai.domains import Domain, Stft, audible, in_stft_cells
+from audio_xai.metrics.batch import Batch, PassMetric, Responses, check_finite, target_probability
+from audio_xai.metrics.engine import Forward, Scoring, Work, run
+from audio_xai.metrics.faithfulness.curves import Tracing
+from audio_xai.metrics.faithfulness.ranking import absent_cells, ranks_cells
+from audio_xai.metrics.similarity import ordinals
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.seeding import content_key, generator
+
+MOST_STEPS = 255
+
+
+@dataclass(frozen=True, eq=False)
+class RemovalCurves:
+    """Probability of the target along both curves, under one removal.
+
+    Attributes
+    ----------
+    removal : str
+        Its name.
+    fractions : Tensor
+        Fraction of the cells that came, or went, at every point, ``(points,)``, from 0 to 1.
+    insertion, deletion : Tensor
+        ``(batch, points)``, float64.
+    """
+
+    removal: str
+    fractions: Tensor
+    insertion: Tensor
+    deletion: Tensor
+
+    @property
+    def insertion_area(self) -> Tensor:
+        """Area under the insertion curve by the trapezoid rule, ``(batch,)``, in [0, 1]."""
+        return torch.trapezoid(self.insertion, self.fractions)
+
+    @property
+    def deletion_area(self) -> Tensor:
+        """Area under the deletion curve by the trapezoid rule, ``(batch,)``, in [0, 1]."""
+        return torch.trapezoid(self.deletion, self.fractions)
+
+    @property
+    def difference(self) -> Tensor:
+        """Insertion minus deletion, ``(batch,)``, in [−1, 1]."""
+        return self.insertion_area - self.deletion_area
+
+
+@dataclass(frozen=True)
+class ResynthesisFaithfulness(PassMetric):
+    """Area under the insertion curve minus that under the deletion curve, the worst over the removals, clip by clip.
+
+    Attributes
+    ----------
+    domain : Domain
+        Where the attributions live: waveform, STFT, ERB bands or log-mel.
+    stft : Stft
+        Spectrogram whose cells come and go; the same for all methods that are compared.
+    removals : tuple of Baseline
+        What stands where cells are removed; with one of them, its own score.
+    steps : int
+        Parts in which the cells come and go, 2 to 255; after step k of n, a fraction ½ − ½ cos(π k / n) of the cells:
+        closest together at both ends, where curves bend.
+    seed : int
+        Of the order of cells of equal relevance, which is every sample's own.
+
+    Notes
+    -----
+    Petsiuk et al. 2018 for the curves and their areas by the trapezoid rule. With D the spectrum of clip − removal, M
+    the cells that came and S the inverse transform, insertion is removal + S(M ⊙ D) and deletion clip − S(M ⊙ D): one
+    transform serves both. The opposite order has the opposite score, so a random one scores 0 on average, whatever the
+    removal and the model. NaN where all attributions of a sample are equal.
+    """
+
+    domain: Domain
+    stft: Stft
+    removals: tuple[Baseline, ...]
+    steps: int = 16
+    seed: int = 0
+
+    title: ClassVar[str] = "resynthesis faithfulness"
+    higher_is_better: ClassVar[bool] = True
+    score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    source: ClassVar[str] = "Petsiuk et al. 2018, in sounds"
+
+    def __post_init__(self) -> None:
+        sound = audible(self.domain)
+        if (sound.sample_rate_hz, sound.duration_s) != (self.stft.sample_rate_hz, self.stft.duration_s):
+            raise UserError(
+                f"domain {sound.name} is of {sound.duration_s:g} s at {sound.sample_rate_hz} Hz but the stft of "
+                f"{self.stft.duration_s:g} s at {self.stft.sample_rate_hz} Hz; give both for the same clips"
+            )
+        if not self.removals or len(set(self.removals)) < len(self.removals):
+            names = ", ".join(removal.name for removal in self.removals) or "none"
+            raise UserError(f"removals are {names}; give at least one, all different")
+        if not 2 <= self.steps <= MOST_STEPS:
+            raise UserError(f"steps is {self.steps}; give 2 to {MOST_STEPS}")
+
+    def check(self, batch: Batch, attributions: Tensor) -> None:
+        """Refuse inputs that are no clips of the domain and attributions that are not in it.
+
+        Raises
+        ------
+        UserError
+            Naming both shapes, or the sample that is at fault.
+        """
+        given, due = (
+            (tuple(batch.inputs.shape), tuple(attributions.shape)),
+            ((len(batch), 1, self.stft.samples), (len(batch), 1, *self.domain.shape)),
+        )
+        if given != due:
+            raise UserError(
+                f"{self.title} got inputs of shape {given[0]} and attributions of {given[1]} but takes waveforms of "
+                f"{due[0]} and attributions in domain {self.domain.name}, {due[1]}"
+            )
+        if not attributions.is_floating_point():
+            raise UserError(f"{self.title} got attributions of {attributions.dtype}; give real numbers, one a cell")
+        check_finite(self.title, inputs=batch.inputs, attributions=attributions)
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]."""
+        curves = yield from self.tracing(batch, attributions)
+        worst = torch.stack([one.difference for one in self._named(curves)]).amin(0)
+        return torch.where(ranks_cells(attributions), worst, torch.nan)
+
+    def curves(
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor
+    ) -> tuple[RemovalCurves, ...]:
+        """Both curves under every removal; arguments and errors as in calling the metric."""
+        batch = Batch(model, inputs, targets)
+        self.check(batch, attributions)
+        (outcome,) = run([self.tracing(batch, attributions.detach())])
+        return self._named(outcome.scores)
+
+    def tracing(self, batch: Batch, attributions: Tensor) -> Tracing:
+        """Yield the work, then return insertion and deletion ``(batch, removals, 2, steps + 1)``, float64."""
+        whole = batch.plain(target_probability)
+        emptied = [self._emptied(batch, removal) for removal in self.removals]
+        between = [self._between(batch, attributions, removal) for removal in self.removals]
+        yield [whole.work, *(part.work for part in (*emptied, *between))]
+        return torch.stack(
+            [_joined(whole.values, empty.values, part.values) for empty, part in zip(emptied, between, strict=True)], 1
+        )
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
+        """The clip; for every removal, what it leaves of nothing and two sounds for every step but the last."""
+        return len(inputs) * (1 + len(self.removals) * (2 * self.steps - 1))
+
+    @property
+    def fractions(self) -> Tensor:
+        """Fraction of the cells that has come, or gone, at every point of a curve, ``(steps + 1,)``, float64."""
+        inner = self._counts().double() / self.stft.shape[0] / self.stft.shape[1]
+        return torch.cat([inner.new_zeros(1), inner, inner.new_ones(1)])
+
+    def _named(self, curves: Tensor) -> tuple[RemovalCurves, ...]:
+        fractions = self.fractions.to(curves.device)
+        return tuple(
+            RemovalCurves(removal.name, fractions, one[:, 0], one[:, 1])
+            for removal, one in zip(self.removals, curves.unbind(1), strict=True)
+        )
+
+    def _counts(self) -> Tensor:
+        """Cells that have come, or gone, after every step but the last, ``(steps − 1,)``."""
+        cells = self.stft.shape[0] * self.stft.shape[1]
+        turns = [math.pi * step / self.steps for step in range(1, self.steps)]
+        counts = torch.tensor([round(cells * (0.5 - 0.5 * math.cos(turn))) for turn in turns])
+        return counts.clamp(1, max(1, cells - 1))
+
+    def _emptied(self, batch: Batch, removal: Baseline) -> Responses:
+        """Probability ``(batch, 1)`` in what the removal alone sounds like; asked once for all methods."""
+
+        def ask() -> Responses:
+            return batch.responses(lambda samples, _: absent_cells(batch, removal)[samples], 1, target_probability)
+
+        return batch.shared(("emptied", removal), ask)
+
+    def _between(self, batch: Batch, attributions: Tensor, removal: Baseline) -> Responses:
+        """Probabilities ``(batch, 2 · (steps − 1))``, insertion and deletion in turn; equal attributions ask once."""
+        key = ("between", self.domain, self.stft, self.steps, self.seed, removal, content_key(attributions))
+        sounds = _PartialSounds(self, batch, attributions, removal)
+        return batch.shared(key, sounds.responses)
+
+    def steps_of_cells(self, batch: Batch, sample: int, attributions: Tensor) -> Tensor:
+        """Step, from 0, with which every cell of one sample comes or goes, ``(bins, frames)``, uint8."""
+        # In single precision, so that what is equal but for the rounding of weighted means is equal.
+        relevance = in_stft_cells(attributions[sample : sample + 1].double(), audible(self.domain), self.stft).float()
+        keys = (ordinals(relevance.flatten()) << 32) | self._shuffle(batch, sample)
+        thresholds = keys.sort(descending=True).values[self._counts().to(keys.device) - 1]
+        steps = torch.zeros_like(keys, dtype=torch.uint8)
+        for threshold in thresholds:
+            steps += keys < threshold
+        return steps.reshape(self.stft.shape)
+
+    def _shuffle(self, batch: Batch, sample: int) -> Tensor:
+        """A permutation of the cells, the sample's own."""
+        random = generator("equal cells", self.seed, content_key(batch.inputs[sample]))
+        return torch.randperm(self.stft.shape[0] * self.stft.shape[1], generator=random).to(batch.inputs.device)
+
+
+class _PartialSounds:
+    """Clips of which some cells are there and others removed, for one method under one removal.
+
+    Numbered sample by sample, step by step, insertion before deletion, so that a call needs the spectra of few samples
+    and one inverse transform for two sounds. What a sample needs is kept while calls are about it and then forgotten.
+    """
+
+    def __init__(self, metric: ResynthesisFaithfulness, batch: Batch, attributions: Tensor, removal: Baseline) -> None:
+        self._metric, self._batch, self._attributions, self._removal = metric, batch, attributions, removal
+        self._inner = metric.steps - 1
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def responses(self) -> Responses:
+        """Probabilities ``(batch, 2 · (steps − 1))`` once the work is done."""
+        batch, runs = self._batch, 2 * self._inner
+        values = torch.full((len(batch), runs), torch.nan, dtype=batch.inputs.dtype, device=batch.inputs.device)
+
+        def take(numbers: Tensor, logits: Tensor) -> None:
+            read = target_probability(logits, batch.targets[numbers // runs])
+            values[numbers // runs, numbers % runs] = read.to(values.dtype)
+
+        shape = tuple(batch.inputs.shape[1:])
+        return Responses(Work(Forward(batch.model), shape, values.numel(), values.device, self._make, take), values)
+
+    def _make(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Sounds ``(n, 1, time)`` and targets ``(n,)``."""
+        samples = numbers // (2 * self._inner)
+        steps, which = torch.unique_consecutive(numbers // 2, return_inverse=True)
+        there = self._there(steps // self._inner, steps % self._inner + 1)[which]
+        deleted = (numbers % 2 == 1)[:, None, None]
+        absent = absent_cells(self._batch, self._removal)[samples]
+        sounds = torch.where(deleted, self._batch.inputs[samples] - there, absent + there)
+        return sounds, self._batch.targets[samples]
+
+    def _there(self, samples: Tensor, steps: Tensor) -> Tensor:
+        """What the cells of the first ``steps`` steps add to the removal, ``(n, 1, time)``."""
+        met, own = torch.unique_consecutive(samples, return_inverse=True)
+        self._kept = {sample: self._kept.get(sample) or self._prepared(sample) for sample in met.tolist()}
+        differences, steps_of_cells = (torch.stack(parts) for parts in zip(*self._kept.values(), strict=True))
+        come = steps_of_cells[own] < steps[:, None, None].to(torch.uint8)
+        return self._metric.stft.synthesis((differences[own] * come)[:, None])
+
+    def _prepared(self, sample: int) -> tuple[Tensor, Tensor]:
+        """Difference spectrum of clip and removal, and the step of every cell, both ``(bins, frames)``."""
+        absent = absent_cells(self._batch, self._removal)[sample]
+        difference = self._metric.stft.analysis((self._batch.inputs[sample] - absent)[None])
+        return difference[0, 0], self._metric.steps_of_cells(self._batch, sample, self._attributions)
+
+
+def _joined(whole: Tensor, empty: Tensor, between: Tensor) -> Tensor:
+    """Insertion and deletion ``(batch, 2, steps + 1)`` with the ends that they share, float64."""
+    insertion = torch.cat([empty, between[:, 0::2], whole], dim=1)
+    deletion = torch.cat([whole, between[:, 1::2], empty], dim=1)
+    return torch.stack([insertion, deletion], dim=1).double()
