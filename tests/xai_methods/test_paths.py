@@ -169,7 +169,9 @@ def test_amplifying_is_the_straight_line_from_zero_with_other_nodes() -> None:
     scale = float(even_in_gain.attributions.abs().max())
     torch.testing.assert_close(even_in_db.attributions, even_in_gain.attributions, rtol=0, atol=2e-3 * scale)
     # Only a model that is as curved in dB as a front end makes it gains by nodes even in dB.
-    assert float(Amplified(80.0).curve(inputs, 0).at(torch.tensor([0]), torch.tensor([0.5]).double()).abs().max()) < 0.01
+    assert (
+        float(Amplified(80.0).curve(inputs, 0).at(torch.tensor([0]), torch.tensor([0.5]).double()).abs().max()) < 0.01
+    )
 
 
 @pytest.mark.parametrize("place", [0.2, 0.7])
