@@ -11,7 +11,7 @@ from tiny_models import draw
 from torch import Tensor
 
 from audio_xai.metrics import similarity
-from audio_xai.metrics.similarity import _window_sums, gini, pearson, ranks, spearman, ssim
+from audio_xai.metrics.similarity import RankCorrelation, _window_sums, gini, pearson, ranks, spearman, ssim
 from audio_xai.utils.errors import UserError
 
 
@@ -68,6 +68,15 @@ def test_spearman_of_single_precision_is_scipys(pair: str) -> None:
     first, second = (part.float() for part in PAIRS[pair])
     expected = [scipy.stats.spearmanr(*rows).statistic for rows in zip(first.numpy(), second.numpy(), strict=True)]
     np.testing.assert_allclose(spearman(first, second).numpy(), expected, rtol=0, atol=1e-12)
+
+
+def test_rows_ranked_once_are_compared_with_any_others() -> None:
+    rows, others = with_ties(6, 50, 1), with_ties(4, 50, 2)
+    rows[3] = 0.3
+    places = torch.tensor([5, 0, 0, 3])
+    found = RankCorrelation(rows)(places, others)
+    torch.testing.assert_close(found, spearman(rows[places], others), rtol=0, atol=0, equal_nan=True)
+    assert found.isnan().tolist() == [False, False, False, True]
 
 
 @given(scale=st.floats(1e-6, 1e6), offset=st.floats(-10, 10), seed=st.integers(0, 50))

@@ -3,6 +3,8 @@
 Each function works in float64 on tensors ``(batch, …)`` and returns ``(batch,)``, NaN where it is undefined.
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,22 +29,46 @@ def pearson(first: Tensor, second: Tensor) -> Tensor:
 
 def ranks(values: Tensor) -> Tensor:
     """Ranks from 1 within each row of ``(batch, n)``, ties sharing the mean of their places."""
-    ordered, order = _sorted_with_order(values)
-    differs = ordered[:, 1:] != ordered[:, :-1]
-    first = _last_true(functional.pad(differs, (1, 0), value=True))
-    last = ordered.shape[1] + 1 - _last_true(functional.pad(differs, (0, 1), value=True).flip(1)).flip(1)
-    return torch.empty(order.shape, dtype=torch.float64, device=order.device).scatter_(1, order, (first + last) / 2.0)
-
-
-def _last_true(marks: Tensor) -> Tensor:
-    """Place from 1 of the last True so far, for every column of rows that begin with one; float64."""
-    places = torch.arange(1, marks.shape[1] + 1, dtype=torch.int32, device=marks.device)
-    return (marks * places).cummax(1).values.double()
+    return _twice_ranks(values).double().div_(2.0)
 
 
 def spearman(first: Tensor, second: Tensor) -> Tensor:
     """Spearman rank correlation of the rows of two ``(batch, n)`` tensors; NaN where either row does not vary."""
-    return pearson(ranks(first), ranks(second))
+    return RankCorrelation(first)(torch.arange(len(first), device=first.device), second)
+
+
+class RankCorrelation:
+    """Spearman rank correlation with rows ``(batch, n)`` that are compared often and so ranked once."""
+
+    def __init__(self, rows: Tensor) -> None:
+        centred = _centred_ranks(rows)
+        self._units = centred / centred.norm(dim=1, keepdim=True)
+
+    def __call__(self, places: Tensor, others: Tensor) -> Tensor:
+        """Correlation ``(k,)`` of the rows at ``places`` with ``others`` ``(k, n)``; NaN where either does not vary."""
+        centred = _centred_ranks(others)
+        correlation = (self._units[places] * centred).sum(1) / centred.norm(dim=1)
+        return cast(Tensor, correlation.clamp(-1.0, 1.0))
+
+
+def _centred_ranks(rows: Tensor) -> Tensor:
+    """Twice the ranks, from −n + 1 to n − 1: exact, and 0 throughout where a row does not vary."""
+    return (_twice_ranks(rows) - (rows.shape[1] + 1)).double()
+
+
+def _twice_ranks(values: Tensor) -> Tensor:
+    """First plus last place from 1 of all that equal a value, so whole numbers; ``(batch, n)``, int32."""
+    ordered, order = _sorted_with_order(values)
+    differs = ordered[:, 1:] != ordered[:, :-1]
+    first = _last_true(functional.pad(differs, (1, 0), value=True))
+    from_the_end = _last_true(functional.pad(differs, (0, 1), value=True).flip(1)).flip(1)
+    return torch.empty_like(first).scatter_(1, order, first.sub_(from_the_end).add_(ordered.shape[1] + 1))
+
+
+def _last_true(marks: Tensor) -> Tensor:
+    """Place from 1 of the last True so far, for every column of rows that begin with one; int32."""
+    places = torch.arange(1, marks.shape[1] + 1, dtype=torch.int32, device=marks.device)
+    return (marks * places).cummax(1).values
 
 
 def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:

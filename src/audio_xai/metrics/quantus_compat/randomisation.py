@@ -23,7 +23,7 @@ from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring
 from audio_xai.metrics.quantus_compat.draws import DisturbedDraws, Drawing, WholeDraws
 from audio_xai.metrics.quantus_compat.reference import prepared
-from audio_xai.metrics.similarity import pearson, ranks, ssim
+from audio_xai.metrics.similarity import RankCorrelation, ssim
 from audio_xai.utils.errors import UserError
 
 
@@ -107,11 +107,11 @@ class MPRT(PassMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
-        original = ranks(attributions.abs().flatten(1))
-        total = torch.zeros(len(batch), dtype=torch.float64, device=original.device)
+        original = RankCorrelation(attributions.abs().flatten(1))
+        total = torch.zeros(len(batch), dtype=torch.float64, device=attributions.device)
 
         def take(samples: Tensor, _: Tensor, again: Tensor) -> None:
-            total.index_add_(0, samples, pearson(original[samples], ranks(again.abs().flatten(1))))
+            total.index_add_(0, samples, original(samples, again.abs().flatten(1)))
 
         for model in chain((batch.model,), _cascade(batch.model, self.seed)):
             yield [batch.explanations(self.explainer, lambda samples, _: batch.inputs[samples], 1, take, model=model)]
@@ -151,9 +151,10 @@ class SmoothMPRT(PassMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
-        original, smooth = ranks(attributions.abs().flatten(1)), torch.zeros_like(attributions)
+        original, smooth = RankCorrelation(attributions.abs().flatten(1)), torch.zeros_like(attributions)
         disturb = DisturbedDraws(batch.inputs, self.seed, self._noise(batch.inputs))
-        total = torch.zeros(len(batch), dtype=torch.float64, device=original.device)
+        total = torch.zeros(len(batch), dtype=torch.float64, device=smooth.device)
+        everyone = torch.arange(len(batch), device=smooth.device)
 
         def take(samples: Tensor, _: Tensor, maps: Tensor) -> None:
             smooth.index_add_(0, samples, maps.to(smooth))
@@ -161,7 +162,7 @@ class SmoothMPRT(PassMetric):
         for place, model in enumerate(chain((batch.model,), _cascade(batch.model, self.seed, bottom_up=True))):
             disturbed = partial(_later, disturb, place * self.nr_samples)
             yield [batch.explanations(self.explainer, disturbed, self.nr_samples, take, model=model)]
-            total += pearson(original, ranks(smooth.abs().flatten(1)))
+            total += original(everyone, smooth.abs().flatten(1))
             smooth.zero_()
         return total / (1 + len(_layers(batch.model)))
 

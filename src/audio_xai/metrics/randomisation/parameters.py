@@ -10,7 +10,7 @@ from audio_xai.core import Explainer
 from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring
 from audio_xai.metrics.randomisation.cascade import cascade, resettable
-from audio_xai.metrics.similarity import pearson, ranks
+from audio_xai.metrics.similarity import RankCorrelation
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class ModelParameterRandomisation(PassMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
-        original = ranks(attributions.abs().flatten(1))
-        total = torch.zeros(len(batch), dtype=torch.float64, device=original.device)
+        original = RankCorrelation(attributions.abs().flatten(1))
+        total = torch.zeros(len(batch), dtype=torch.float64, device=attributions.device)
 
         def take(samples: Tensor, _: Tensor, randomised: Tensor) -> None:
-            total.index_add_(0, samples, pearson(original[samples], ranks(randomised.abs().flatten(1))))
+            total.index_add_(0, samples, original(samples, randomised.abs().flatten(1)))
 
         layers = 0
         for layers, model in enumerate(cascade(batch.model, self.seed), start=1):  # noqa: B007 (counted)

@@ -11,7 +11,7 @@ from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring, Work
 from audio_xai.metrics.randomisation.cascade import cascade, resettable
 from audio_xai.metrics.robustness.noise import Disturbance, RangeNoise, SignalNoise
-from audio_xai.metrics.similarity import pearson, ranks
+from audio_xai.metrics.similarity import RankCorrelation
 from audio_xai.utils.errors import UserError
 
 
@@ -57,13 +57,13 @@ class SmoothMprt(PassMetric):
         disturbance = Disturbance(batch.inputs, self.noise, ("smoothing noise", self.seed))
         smooth = attributions.clone()
         yield [_added(smooth, batch, self.explainer, batch.model, disturbance, range(1, self.draws))]
-        original = ranks(smooth.abs().flatten(1))
-        total = torch.zeros(len(batch), dtype=torch.float64, device=original.device)
+        original, everyone = RankCorrelation(smooth.abs().flatten(1)), torch.arange(len(batch), device=smooth.device)
+        total = torch.zeros(len(batch), dtype=torch.float64, device=smooth.device)
         layers = 0
         for layers, model in enumerate(cascade(batch.model, self.seed, bottom_up=True), start=1):  # noqa: B007 (counted)
             smooth.zero_()
             yield [_added(smooth, batch, self.explainer, model, disturbance, range(self.draws))]
-            total += pearson(original, ranks(smooth.abs().flatten(1)))
+            total += original(everyone, smooth.abs().flatten(1))
         flat = attributions.flatten(1)
         return torch.where(flat.amax(1) > flat.amin(1), total / layers, torch.nan)
 
