@@ -9,7 +9,7 @@ from explainer_cases import BASELINE, MODELS, case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import Function, Linear, draw
-from torch import Tensor, nn
+from torch import nn
 
 from audio_xai.baselines import Constant
 from audio_xai.utils import hardware

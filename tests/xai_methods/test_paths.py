@@ -1,6 +1,7 @@
 """Paths: where they begin and end, what they are equal to, and that every one of them is complete."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -78,8 +79,8 @@ def test_stretches_are_differences_and_add_up_to_the_whole_way(
 ) -> None:
     rows, curve = torch.tensor([3, 0, 3]), path.curve(inputs, 1)
     edges = torch.linspace(0.0, 1.0, 8, dtype=torch.float64)
-    parts = [curve.stretch(rows, a.expand(3), b.expand(3)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    for left, right, part in zip(edges[:-1], edges[1:], parts, strict=True):
+    parts = [curve.stretch(rows, a.expand(3), b.expand(3)) for a, b in pairwise(edges)]
+    for (left, right), part in zip(pairwise(edges), parts, strict=True):
         expected = curve.at(rows, right.expand(3)) - curve.at(rows, left.expand(3))
         torch.testing.assert_close(part, expected, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(torch.stack(parts).sum(0), (end - start)[rows], rtol=1e-9, atol=1e-9)

@@ -29,7 +29,7 @@ from audio_xai.baselines import (
 from audio_xai.core import Explainer
 from audio_xai.domains import Domain, ErbBands, LogMel, Stft, Waveform
 from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.combinations import Integrating, MeanOf, Smoothed
+from audio_xai.xai_methods.combinations import Integrating, Smoothed, WeightedMean
 from audio_xai.xai_methods.controls import Edges, Energy, RandomAttribution
 from audio_xai.xai_methods.explained_scores import Explained, Lead, Logit, LogOdds
 from audio_xai.xai_methods.line_methods import GuidedIntegratedGradients, Idgi
@@ -58,6 +58,8 @@ SPREAD_SHARE = 0.05
 # A curved path needs several steps in each draw; a straight one is best drawn anew for every gradient.
 CROSSFADES = 4
 SMOOTHING_CELLS = 1.5
+DUAL_SMOOTHING_CELLS = 3.0
+DUAL_SILENCE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,21 +182,36 @@ def _expected_noise(setting: Setting, gradients: int | None = None) -> PathInteg
     return setting.over_draws(FromDrawn(noise), gradients)
 
 
-def _two_missingness(setting: Setting) -> MeanOf:
-    """Half the gradients for each meaning of "absent"."""
+def _two_missingness(setting: Setting) -> WeightedMean:
+    """Half the gradients for each meaning of "absent": nothing, and something else."""
     silent, usual = setting.halves
     references = FromDrawn(setting.references)
-    return MeanOf((setting.along(setting.fade, silent), setting.over_draws(references, usual)))
+    return _evenly(setting.along(setting.fade, silent), setting.over_draws(references, usual))
 
 
-def _silence_and_noise(setting: Setting) -> MeanOf:
+def _silence_and_noise(setting: Setting) -> WeightedMean:
     silent, noisy = setting.halves
-    return MeanOf((setting.along(setting.fade, silent), _expected_noise(setting, noisy)))
+    return _evenly(setting.along(setting.fade, silent), _expected_noise(setting, noisy))
 
 
-def _silence_and_crossfade(setting: Setting) -> MeanOf:
+def _silence_and_crossfade(setting: Setting) -> WeightedMean:
     silent, noisy = setting.halves
-    return MeanOf((setting.along(setting.fade, silent), setting.over_crossfades(setting.crossfade, noisy)))
+    return _evenly(setting.along(setting.fade, silent), setting.over_crossfades(setting.crossfade, noisy))
+
+
+def _dual(setting: Setting) -> WeightedMean:
+    """What the input is worth against silence, and, spread over a patch of cells, against noise as loud as itself.
+
+    Noise hides whole patches: what a cell is worth there depends on its neighbours, and few gradients leave that noisy
+    from cell to cell, so this part is smoothed. The share of silence is small because its map is the more peaked one.
+    """
+    silent = setting.gradients // 4
+    noisy = Smoothed(_expected_noise(setting, setting.gradients - silent), DUAL_SMOOTHING_CELLS)
+    return WeightedMean((setting.along(setting.fade, silent), noisy), (DUAL_SILENCE, 1.0 - DUAL_SILENCE))
+
+
+def _evenly(*parts: Integrating) -> WeightedMean:
+    return WeightedMean(parts, (1.0 / len(parts),) * len(parts))
 
 
 def _pullback(setting: Setting) -> Explainer:
@@ -235,11 +252,13 @@ ADAPTATIONS: dict[str, Callable[[Setting], Explainer]] = {
     "two_missingness": _two_missingness,
     "silence_and_noise": _silence_and_noise,
     "silence_and_crossfade": _silence_and_crossfade,
+    "dual": _dual,
     # By the score.
     "contrastive": _leading,
     "log_odds": lambda setting: setting.along(setting.fade, explained=LogOdds()),
     # By what is done with the map.
     "silence_smoothed": _smoothed(_silence),
+    "noise_smoothed": _smoothed(_expected_noise),
     "two_missingness_smoothed": _smoothed(_two_missingness),
     # Waveforms explained in time and frequency.
     "pullback": _pullback,

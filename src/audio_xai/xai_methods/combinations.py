@@ -1,14 +1,16 @@
 """Explainers made of others: their mean, and their maps smoothed."""
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from audio_xai.baselines import blurred
 from audio_xai.core import Explainer
 from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.path_integral import Integral, mean_of
+from audio_xai.xai_methods.path_integral import Integral
 
 
 @runtime_checkable
@@ -23,37 +25,47 @@ class Integrating(Explainer, Protocol):
 
 
 @dataclass(frozen=True)
-class MeanOf:
-    """Mean of the attributions of several integrals, complete to the mean of their changes.
+class WeightedMean:
+    """Weighted mean of the attributions of several integrals, complete to that mean of their changes.
 
     Attributes
     ----------
     parts : tuple of Integrating
         Such as a fade-in from silence and lines from references: two meanings of "absent" at once.
+    weights : tuple of float
+        One for each part, positive and together 1.
     """
 
     parts: tuple[Integrating, ...]
+    weights: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not self.parts:
-            raise UserError("a mean of no explainers was asked for; give at least one")
+        if len(self.parts) != len(self.weights) or min(self.weights, default=0.0) <= 0.0:
+            raise UserError(f"weights are {self.weights} for {len(self.parts)} parts; give a positive one for each")
+        if abs(sum(self.weights) - 1.0) > 1e-9:
+            raise UserError(f"weights are {self.weights}, together {sum(self.weights):g}; they have to add up to 1")
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
-        total = self.parts[0](model, inputs, targets)
-        for part in self.parts[1:]:
-            total = total + part(model, inputs, targets)
-        return total / len(self.parts)
+        return self._mean([part(model, inputs, targets) for part in self.parts])
 
     def attribute(
         self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
     ) -> Integral:
         """Attributions with their completeness gap to the mean change, and all gradients spent."""
-        return mean_of(part.attribute(model, inputs, targets, inputs_a_call) for part in self.parts)
+        integrals = [part.attribute(model, inputs, targets, inputs_a_call) for part in self.parts]
+        return Integral(
+            self._mean([one.attributions for one in integrals]),
+            self._mean([one.change for one in integrals]),
+            torch.stack([one.gradients for one in integrals]).sum(0),
+        )
 
     def passes(self, inputs: Tensor) -> int:
         """Those of all parts."""
         return sum(part.passes(inputs) for part in self.parts)
+
+    def _mean(self, values: list[Tensor]) -> Tensor:
+        return reduce(torch.add, (weight * value for weight, value in zip(self.weights, values, strict=True)))
 
 
 @dataclass(frozen=True)
