@@ -8,8 +8,9 @@ from tiny_models import draw, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 
 from audio_xai.baselines import Baseline, Constant
-from audio_xai.core import Explainer, Metric, unchanged
+from audio_xai.core import Explainer, unchanged
 from audio_xai.metrics import METRICS, Setting
+from audio_xai.metrics.batch import PassMetric
 from audio_xai.metrics.robustness import RangeNoise
 
 BASELINE = Constant(0.25)
@@ -30,6 +31,14 @@ class Gradient:
 
     def passes(self, inputs: Tensor) -> int:
         return len(inputs)
+
+
+@dataclass(frozen=True)
+class InputTimesGradient(Gradient):
+    """Changes with a shift of the input, which the gradient does not."""
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        return inputs * super().__call__(model, inputs, targets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +62,15 @@ def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple
     return model, inputs, targets, Gradient()(model, inputs, targets)
 
 
-def registered(name: str, explainer: Explainer | None = None, baseline: Baseline = BASELINE, **others: Any) -> Metric:
+def masks_of(inputs: Tensor) -> Tensor:
+    """Some cells of every sample, wherever in the batch it stands."""
+    return inputs > 0.1
+
+
+def registered(
+    name: str, explainer: Explainer | None = None, baseline: Baseline = BASELINE, **others: Any
+) -> PassMetric:
     """The registered metric for a study of three classes with few repetitions."""
     counts = {"faithfulness_runs": 20, "sensitivity_draws": 3, "alternatives": 1} | others
-    return METRICS[name](Setting(explainer or Gradient(), baseline, RangeNoise(0.05), class_count=3, **counts))
+    method = explainer or (InputTimesGradient() if name == "input_invariance" else Gradient())
+    return METRICS[name](Setting(method, baseline, RangeNoise(0.05), class_count=3, **counts))

@@ -11,7 +11,7 @@ from audio_xai.metrics import METRICS
 from audio_xai.models import checkpoints
 from audio_xai.studies.models import dataset_of
 from audio_xai.studies.objective1.config import PROFILES, Objective1Config, options_of
-from audio_xai.studies.objective1.explanations import chosen
+from audio_xai.studies.samples import chosen
 from audio_xai.studies.objective1.plan import cells, higher_is_better, paths, scorer
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.errors import UserError

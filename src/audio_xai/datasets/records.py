@@ -118,3 +118,15 @@ class Dataset:
             speakers=self.speakers[rows],
             splits=self.splits[rows],
         )
+
+    def rows(self, positions: Tensor) -> "Dataset":
+        """Samples of one part at these positions ``(samples,)``, in this order, as copies."""
+        numbers = positions.tolist()
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in numbers),
+            inputs=self.inputs[positions],
+            labels=self.labels[positions],
+            speakers=tuple(self.speakers[row] for row in numbers),
+            splits=tuple(self.splits[row] for row in numbers),
+        )

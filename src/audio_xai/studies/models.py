@@ -9,6 +9,7 @@ import torch
 
 from audio_xai import datasets
 from audio_xai.core import configuration_of
+from audio_xai.datasets.ground_truth import CueDesign, plant
 from audio_xai.datasets.records import Dataset
 from audio_xai.datasets.speech import SpeechFolder
 from audio_xai.domains import Domain, LogMel, Pixels, Waveform
@@ -42,6 +43,8 @@ class Wanted:
         Rows and columns of the input; of no meaning to a waveform model.
     training : TrainingConfig
         The recipe, seed included.
+    cues : CueDesign or None
+        Planted in every clip, to be told apart instead of what is said; None for the recordings as they are.
     """
 
     dataset: str
@@ -50,6 +53,12 @@ class Wanted:
     architecture: str
     resolution: int
     training: TrainingConfig
+    cues: CueDesign | None = None
+
+    @property
+    def name(self) -> str:
+        """Dataset and, if any, what was done to it."""
+        return self.dataset if self.cues is None else f"{self.dataset}_cues"
 
     @property
     def modality(self) -> str:
@@ -89,11 +98,22 @@ def fingerprint(name: str, split: str, limit: int | None, audio_format: datasets
     return datasets.fingerprint(name, split=split, limit=limit, audio_format=audio_format)
 
 
-def dataset_of(wanted: Wanted) -> Dataset:
-    """Decoded dataset of a model."""
+def recordings_of(wanted: Wanted) -> Dataset:
+    """Decoded dataset of a model before anything is planted in it."""
     return load_dataset(
         wanted.dataset, wanted.split, wanted.limit, audio_format_for(wanted.dataset, wanted.architecture)
     )
+
+
+def dataset_of(wanted: Wanted) -> Dataset:
+    """Decoded dataset of a model."""
+    return recordings_of(wanted) if wanted.cues is None else _planted(wanted)
+
+
+@lru_cache(maxsize=1)
+def _planted(wanted: Wanted) -> Dataset:
+    assert wanted.cues is not None
+    return plant(recordings_of(wanted), wanted.cues).dataset
 
 
 def weights_path(wanted: Wanted, folder: Path) -> Path:
@@ -104,9 +124,10 @@ def weights_path(wanted: Wanted, folder: Path) -> Path:
         fingerprint(wanted.dataset, wanted.split, wanted.limit, audio_format),
         configuration_of(domain),
         asdict(wanted.training),
+        configuration_of(wanted.cues),
     )
     size = domain.shape[0]
-    name = f"{wanted.dataset}-{wanted.split}-{wanted.architecture}-{size}-seed{wanted.training.seed}"
+    name = f"{wanted.name}-{wanted.split}-{wanted.architecture}-{size}-seed{wanted.training.seed}"
     return folder / f"{name}-{derived_seed(*deciding) % 16**8:08x}.safetensors"
 
 

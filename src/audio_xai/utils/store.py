@@ -39,6 +39,7 @@ ROW_SCHEMA = pyarrow.schema(
         ("domain", pyarrow.string()),
         ("resolution", pyarrow.int64()),
         ("method", pyarrow.string()),
+        ("map_passes", pyarrow.int64()),
         ("metric", pyarrow.string()),
         ("baseline", pyarrow.string()),
         ("seed", pyarrow.int64()),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from audio_xai.metrics import METRICS
+from audio_xai.metrics import METRICS, THESIS_METRICS
 from audio_xai.models import ARCHITECTURES
 from audio_xai.utils import configuration
 from audio_xai.utils.configuration import option, require_known
@@ -31,7 +31,7 @@ class Objective1Config:
     training_seeds: tuple[int, ...] = option((0,), "one model is trained for each")
     samples_per_seed: int = option(24, "test samples explained for each model")
     methods: tuple[str, ...] = option(tuple(EXPLAINERS), "explanation methods")
-    metrics: tuple[str, ...] = option(tuple(METRICS), "metrics")
+    metrics: tuple[str, ...] = option(THESIS_METRICS, "metrics; those of localisation need clips with masks")
     faithfulness_runs: int = option(100, "random subsets removed from each sample")
     sensitivity_draws: int = option(5, "noisy copies of each sample that are explained again")
     alternatives: int = option(3, "other classes explained by the random-logit metric")

@@ -17,6 +17,7 @@ from audio_xai.studies.objective1.plan import STUDY, Cell, Paths, cells, paths, 
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
+from audio_xai.xai_methods import explainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +131,7 @@ def _rows(config: Objective1Config, unit: Unit, explained: Explained, outcome: O
         "domain": cell.domain.name,
         "resolution": cell.wanted.resolution,
         "method": unit.method,
+        "map_passes": explainer(unit.method, cell.baseline).passes(explained.batch.inputs) // count,
         "metric": unit.metric_name,
         "baseline": cell.baseline.name,
         "seed": config.metric_seed,

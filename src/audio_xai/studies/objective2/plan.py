@@ -1,0 +1,189 @@
+"""The plan: which models explain which clips by which adaptations, by what they are judged, and where results lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audio_xai import datasets
+from audio_xai.core import Explainer, configuration_of
+from audio_xai.datasets.sources import known_split
+from audio_xai.domains import LogMel
+from audio_xai.models import checkpoints
+from audio_xai.models.training import TrainingConfig
+from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, audio_format_for, domain_for, weights_path
+from audio_xai.studies.objective2.config import Objective2Config
+from audio_xai.studies.objective2.materials import cue_design
+from audio_xai.utils.seeding import derived_seed
+from audio_xai.utils.store import Store
+from audio_xai.xai_methods.adaptations import Setting, adaptation
+
+STUDY = "objective2"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model and the clips explained with it.
+
+    Attributes
+    ----------
+    wanted : Wanted
+        The model.
+    material : str
+        Kind of the clips.
+    sample_seed : int
+        Position of the training seed among the study's: models of different seeds explain different clips.
+    count : int
+        How many clips.
+    gradients : tuple of int
+        What adaptations may spend on a clip.
+    """
+
+    wanted: Wanted
+    material: str
+    sample_seed: int
+    count: int
+    gradients: tuple[int, ...]
+
+    @property
+    def domain(self) -> LogMel:
+        """Where its explanations live."""
+        domain = domain_for(self.wanted.dataset, self.wanted.architecture, self.wanted.resolution)
+        assert isinstance(domain, LogMel)
+        return domain
+
+    def label(self) -> str:
+        """Short name for logs and progress."""
+        return f"{self.wanted.dataset} {self.material} {self.wanted.architecture} seed {self.wanted.training.seed}"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One adaptation with what it may spend; for one that always costs the same, the least that is asked for."""
+
+    name: str
+    gradients: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one cell's results lie; each name holds a hash of all that decides the content."""
+
+    store: Store
+    cell: Cell
+    weights: Path
+    references: int
+    seed: int
+
+    @property
+    def trained(self) -> bool:
+        """Whether the cell's model is there."""
+        return checkpoints.exists(self.weights)
+
+    @property
+    def folder(self) -> str:
+        """Folder of the cell's shards."""
+        card, cell = checkpoints.read_card(self.weights), self.cell
+        deciding = derived_seed(
+            card.weights_sha256, card.data_fingerprint, cell.material, cell.sample_seed, cell.count, self.references
+        )
+        return f"{cell.material}-{self.weights.stem.rsplit('-', 1)[0]}-{deciding % 16**8:08x}"
+
+    def inputs(self) -> Path:
+        """Explained clips with labels, targets and predictions."""
+        return self.store.tensors_path(self.folder, "inputs")
+
+    def attributions(self, method: Method) -> Path:
+        """Attributions of one method."""
+        return self.store.tensors_path(self.folder, self._name(method))
+
+    def scores(self, method: Method, scorers: object) -> Path:
+        """Scores of one method by these scorers."""
+        deciding = derived_seed(self._configuration(method), configuration_of(scorers))
+        return self.store.rows_path(self.folder, f"{self._name(method)}-{deciding % 16**8:08x}")
+
+    def _name(self, method: Method) -> str:
+        deciding = derived_seed(self._configuration(method))
+        return f"{method.name}-{method.gradients}-{deciding % 16**8:08x}"
+
+    def _configuration(self, method: Method) -> object:
+        return configuration_of(adaptation(method.name, blank_setting(self.cell.domain, method.gradients, self.seed)))
+
+
+def cells(config: Objective2Config) -> list[Cell]:
+    """Every model with every kind of clips, in the order in which they are worked on."""
+    return [
+        cell
+        for dataset in _resolved(config.datasets)
+        for architecture in config.architectures
+        for position, seed in enumerate(config.training_seeds)
+        for cell in _cells_of(config, dataset, architecture, position, seed)
+    ]
+
+
+def place_of(config: Objective2Config, cell: Cell) -> Place:
+    """Place of a cell's results."""
+    weights = weights_path(cell.wanted, Path(config.checkpoints))
+    return Place(Store(Path(config.results), STUDY), cell, weights, config.references, config.metric_seed)
+
+
+def methods_of(config: Objective2Config, cell: Cell) -> list[Method]:
+    """Adaptations with every number of gradients, those that always cost the same once."""
+    return [
+        Method(name, gradients)
+        for name in config.adaptations
+        for gradients in _different(name, cell.domain, cell.gradients, config.metric_seed)
+    ]
+
+
+def explainer_of(method: Method, domain: LogMel, training_inputs: Tensor, seed: int) -> Explainer:
+    """The method with baselines learnt from training inputs ``(clips, 1, *domain.shape)``."""
+    return adaptation(method.name, Setting(domain, training_inputs, method.gradients, seed))
+
+
+@lru_cache(maxsize=64)
+def blank_setting(domain: LogMel, gradients: int, seed: int) -> Setting:
+    """Setting with one featureless training input: what a method is, apart from what it learns from data."""
+    return Setting(domain, torch.full((1, 1, *domain.shape), domain.floor_db / 2.0), gradients, seed)
+
+
+def _different(name: str, domain: LogMel, gradients: Sequence[int], seed: int) -> Sequence[int]:
+    made = {adaptation(name, blank_setting(domain, budget, seed)) for budget in gradients}
+    return gradients if len(made) > 1 else gradients[:1]
+
+
+def _resolved(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(datasets.resolve(name, "audio") for name in names))
+
+
+def _cells_of(config: Objective2Config, dataset: str, architecture: str, position: int, seed: int) -> list[Cell]:
+    audio_format = audio_format_for(dataset, architecture)
+    assert audio_format is not None
+    wanted = Wanted(
+        dataset=dataset,
+        split=known_split(datasets.DATASETS[dataset], config.split),
+        limit=config.limit,
+        architecture=architecture,
+        resolution=config.resolution,
+        training=TrainingConfig(
+            epochs=config.epochs,
+            learning_rate=LEARNING_RATES[architecture],
+            largest_shift=AUDIO_SHIFT,
+            seed=seed,
+        ),
+    )
+    cued = Wanted(**vars(wanted) | {"cues": cue_design(audio_format.duration_s)})
+    of_truth = [
+        Cell(
+            cued if material == "cues" else wanted,
+            material,
+            position,
+            config.ground_truth_per_seed,
+            (config.ground_truth_gradients,),
+        )
+        for material in config.ground_truth
+    ]
+    return [Cell(wanted, "clips", position, config.clips_per_seed, config.gradients), *of_truth]

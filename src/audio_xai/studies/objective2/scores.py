@@ -1,0 +1,249 @@
+"""Second stage: score every attribution under two removals, by faithfulness, complexity and ground truth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audio_xai.baselines import Baseline, Silence, SpeechShapedNoise
+from audio_xai.domains import Waveform
+from audio_xai.domains.stft_cells import stft_beside
+from audio_xai.metrics.batch import Batch, PassMetric, begin
+from audio_xai.metrics.complexity import Complexity, Sparseness
+from audio_xai.metrics.engine import Outcome, run
+from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
+from audio_xai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
+from audio_xai.metrics.localisation import PointingGame, RelevanceMass, RelevanceRank
+from audio_xai.studies.models import load_model
+from audio_xai.studies.objective2.config import Objective2Config
+from audio_xai.studies.objective2.explanations import training_waveforms
+from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, cells, methods_of, place_of
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import select_device
+from audio_xai.utils.progress import bar
+
+REMOVALS = ("removal_silence", "removal_noise")
+WORST_REMOVAL = "removal_worst"
+GAP = "completeness_gap"
+LOCALISATION: dict[str, PassMetric] = {
+    "relevance_rank": RelevanceRank(),
+    "relevance_mass": RelevanceMass(),
+    "pointing_game": PointingGame(),
+}
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """What judges one kind of clips: sounds through the whole model, and levels through its body.
+
+    Attributes
+    ----------
+    sounds, levels : tuple of (name, PassMetric)
+        Metrics by the name under which their scores are stored.
+    """
+
+    sounds: tuple[tuple[str, PassMetric], ...]
+    levels: tuple[tuple[str, PassMetric], ...]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work of one method in one cell."""
+
+    place: Place
+    method: Method
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One cell's clips as the model hears and as its body sees them, with what was stored beside them."""
+
+    sounds: Batch
+    levels: Batch
+    labels: Tensor
+    predictions: Tensor
+    metadata: dict[str, Any]
+
+
+def removals_of(config: Objective2Config, cell: Cell) -> tuple[Baseline, Baseline]:
+    """Silence, and noise with the spectrum of the training clips at the stated ratio below each clip."""
+    domain = cell.domain
+    silence = Silence(Waveform(domain.sample_rate_hz, domain.duration_s))
+    training = training_waveforms(cell, config.references)
+    return silence, SpeechShapedNoise.of(training, config.removal_snr_db, config.metric_seed)
+
+
+def scorers_of(config: Objective2Config, cell: Cell) -> Scorers:
+    """What judges the clips of a cell."""
+    if cell.material != "clips":
+        located = {
+            "relevance_rank": RelevanceRank(),
+            "relevance_mass": RelevanceMass(),
+            "pointing_game": PointingGame(),
+        }
+        return Scorers((), tuple(located.items()))
+    return Scorers(tuple(_sound_scorers(config, cell).items()), tuple(_level_scorers(config, cell).items()))
+
+
+@lru_cache(maxsize=4)
+def _sound_scorers(config: Objective2Config, cell: Cell) -> Mapping[str, PassMetric]:
+    domain, stft, removals = cell.domain, stft_beside(cell.domain), removals_of(config, cell)
+    chosen = {WORST_REMOVAL: removals} | {name: (removal,) for name, removal in zip(REMOVALS, removals, strict=True)}
+    return {
+        name: ResynthesisFaithfulness(domain, stft, some, config.curve_steps, config.metric_seed)
+        for name, some in chosen.items()
+    }
+
+
+def _level_scorers(config: Objective2Config, cell: Cell) -> Mapping[str, PassMetric]:
+    silence = Silence(cell.domain)
+    by_patch = {
+        f"faithfulness_correlation_{patch}": FaithfulnessCorrelation(
+            silence, runs=config.faithfulness_runs, patch=patch, seed=config.metric_seed
+        )
+        for patch in config.faithfulness_patches
+    }
+    return by_patch | {"sparseness": Sparseness(), "complexity": Complexity()}
+
+
+def explained_cells(config: Objective2Config) -> list[Cell]:
+    """All cells.
+
+    Raises
+    ------
+    UserError
+        If the attributions of one are missing.
+    """
+    planned = cells(config)
+    for cell in planned:
+        place = place_of(config, cell)
+        due = (place.inputs(), *map(place.attributions, methods_of(config, cell))) if place.trained else ()
+        if not due or not all(path.exists() for path in due):
+            raise UserError(
+                f"{cell.label()} has not been explained in profile {config.profile}; run "
+                "experiments/objective2/audio_adapted_ig.py with the same options first"
+            )
+    return planned
+
+
+def units(config: Objective2Config, cell: Cell) -> list[Unit]:
+    """All work in one cell."""
+    place, scorers = place_of(config, cell), scorers_of(config, cell)
+    return [Unit(place, method, place.scores(method, scorers)) for method in methods_of(config, cell)]
+
+
+def compute(config: Objective2Config) -> list[Path]:
+    """Score everything that has been explained and return the places of all shards.
+
+    Raises
+    ------
+    UserError
+        If a cell has not been explained yet.
+    """
+    device = select_device(config.device)
+    planned = [(cell, units(config, cell)) for cell in explained_cells(config)]
+    left = [(cell, [unit for unit in work if not unit.path.exists()]) for cell, work in planned]
+    due_passes = sum(len(work) * passes_of(config, cell) for cell, work in left)
+    with bar(due_passes, "metrics", "pass") as progress:
+        for cell, due in left:
+            if due:
+                progress.set_postfix_str(cell.label())
+                _score(config, cell, due, device, progress)
+    return [unit.path for _, work in planned for unit in work]
+
+
+def passes_of(config: Objective2Config, cell: Cell) -> int:
+    """Model passes that all metrics take on one method's attributions of a cell, what methods share included."""
+    scorers, body = scorers_of(config, cell), torch.nn.Identity()
+    sounds = torch.empty(cell.count, 1, cell.domain.samples, device="meta")
+    levels = torch.empty(cell.count, 1, *cell.domain.shape, device="meta")
+    return sum(metric.passes(body, sounds) for _, metric in scorers.sounds) + sum(
+        metric.passes(body, levels) for _, metric in scorers.levels
+    )
+
+
+def explained(config: Objective2Config, cell: Cell, device: torch.device) -> Explained:
+    """What one cell explained, ready to be judged."""
+    place = place_of(config, cell)
+    model, card = load_model(place.weights, cell.wanted, device)
+    tensors, metadata = place.store.load_tensors(place.inputs())
+    on_device = {name: tensor.to(device) for name, tensor in tensors.items()}
+    return Explained(
+        sounds=Batch(model, on_device["waveforms"], on_device["targets"]),
+        levels=Batch(model.body, on_device["levels"], on_device["targets"], on_device.get("masks")),
+        labels=tensors["labels"],
+        predictions=tensors["predictions"],
+        metadata=metadata | {"checkpoint": card.weights_sha256},
+    )
+
+
+def _score(config: Objective2Config, cell: Cell, due: list[Unit], device: torch.device, progress: Any) -> None:
+    """Carry out units of one cell, passes that they share once, and store each as soon as it is done."""
+    clips, scorers = explained(config, cell, device), scorers_of(config, cell)
+    for unit in due:
+        tensors, made = unit.place.store.load_tensors(unit.place.attributions(unit.method))
+        attributions = tensors["attributions"].to(device)
+        scorings = [
+            begin(metric, batch, attributions)
+            for batch, metrics in ((clips.sounds, scorers.sounds), (clips.levels, scorers.levels))
+            for _, metric in metrics
+        ]
+        names = [name for name, _ in (*scorers.sounds, *scorers.levels)]
+        outcomes = dict(zip(names, run(scorings, progress.update), strict=True))
+        if "change" in tensors:
+            outcomes[GAP] = _gap(tensors, made)
+        shared = _shared_columns(config, cell, unit, clips.metadata, made)
+        unit.place.store.save_rows(unit.path, _rows(shared, clips, outcomes))
+        unit.place.store.log("scored", cell=cell.label(), method=unit.method.name, gradients=unit.method.gradients)
+
+
+def _gap(tensors: Mapping[str, Tensor], made: Mapping[str, Any]) -> Outcome:
+    """|ΣA − ΔF| / |ΔF| as it was when the attributions were made."""
+    total, change = tensors["attributions"].double().flatten(1).sum(1), tensors["change"].double()
+    return Outcome((total - change).abs() / change.abs(), made["passes"] * len(total), made["seconds"])
+
+
+def _shared_columns(
+    config: Objective2Config, cell: Cell, unit: Unit, metadata: Mapping[str, Any], made: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "study": STUDY,
+        "modality": "audio",
+        "dataset": metadata["dataset"],
+        "stand_in_for": metadata["stand_in_for"],
+        "split": metadata["split"],
+        "model": cell.wanted.architecture,
+        "training_seed": cell.wanted.training.seed,
+        "checkpoint": metadata["checkpoint"],
+        "domain": cell.domain.name,
+        "resolution": cell.wanted.resolution,
+        "method": unit.method.name,
+        "map_passes": made["passes"],
+        "baseline": "silence",
+        "seed": config.metric_seed,
+    }
+
+
+def _rows(shared: Mapping[str, Any], clips: Explained, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
+    """One tidy row a clip and metric; passes and seconds are a clip's share."""
+    count = len(clips.labels)
+    return [
+        dict(shared)
+        | {
+            "metric": name,
+            "sample": clips.metadata["ids"][row],
+            "speaker": clips.metadata["speakers"][row],
+            "label": int(clips.labels[row]),
+            "prediction": int(clips.predictions[row]),
+            "score": float(outcome.scores[row]),
+            "passes": outcome.passes // count,
+            "seconds": outcome.seconds / count,
+        }
+        for name, outcome in outcomes.items()
+        for row in range(count)
+    ]

@@ -1,0 +1,40 @@
+"""Which test samples are explained, and how a model sees them."""
+
+import torch
+from torch import Tensor
+
+from audio_xai.datasets import Dataset
+from audio_xai.models.front_end import Classifier
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import inputs_per_call, slices
+from audio_xai.utils.seeding import generator
+
+
+def chosen(test: Dataset, count: int, sample_seed: int) -> Tensor:
+    """Positions ``(count,)`` of the test samples that one training seed's models explain.
+
+    Consecutive stretches of one seeded shuffle, so that different training seeds meet different samples as long as the
+    test part suffices.
+
+    Raises
+    ------
+    UserError
+        If the test part holds fewer samples.
+    """
+    if count > len(test):
+        raise UserError(
+            f"samples_per_seed is {count} but the test part of {test.name} holds {len(test)} samples; ask for fewer"
+        )
+    order = torch.randperm(len(test), generator=generator("explained samples", test.name, test.split_name))
+    return order[(sample_seed * count + torch.arange(count)) % len(test)]
+
+
+def in_domain(model: Classifier, recorded: Tensor, device: torch.device) -> Tensor:
+    """Recordings ``(samples, 1, …)`` in the model's domain, ``(samples, 1, *domain.shape)``, on the device."""
+    size = inputs_per_call(recorded[0].numel(), device)
+    return torch.cat([model.front_end(recorded[rows].to(device)) for rows in slices(len(recorded), size)])
+
+
+def predicted(model: Classifier, inputs: Tensor) -> Tensor:
+    """Predicted classes ``(samples,)`` of inputs in the model's domain."""
+    return torch.cat([model.body(inputs[part]) for part in slices(len(inputs), 64)]).argmax(1)
