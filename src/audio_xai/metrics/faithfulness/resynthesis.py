@@ -210,7 +210,7 @@ class ResynthesisFaithfulness(PassMetric):
         # In single precision, so that what is equal but for the rounding of weighted means is equal.
         relevance = in_stft_cells(attributions[sample : sample + 1].double(), audible(self.domain), self.stft).float()
         keys = (ordinals(relevance.flatten()) << 32) | self._shuffle(batch, sample)
-        thresholds = keys.sort(descending=True).values[self._counts().to(keys.device) - 1]
+        thresholds = keys.sort().values[len(keys) - self._counts().to(keys.device)]
         steps = torch.zeros_like(keys, dtype=torch.uint8)
         for threshold in thresholds:
             steps += keys < threshold
@@ -258,17 +258,24 @@ class _PartialSounds:
 
     def _there(self, samples: Tensor, steps: Tensor) -> Tensor:
         """What the cells of the first ``steps`` steps add to the removal, ``(n, 1, time)``."""
-        met, own = torch.unique_consecutive(samples, return_inverse=True)
+        met, counts = torch.unique_consecutive(samples, return_counts=True)
         self._kept = {sample: self._kept.get(sample) or self._prepared(sample) for sample in met.tolist()}
-        differences, steps_of_cells = (torch.stack(parts) for parts in zip(*self._kept.values(), strict=True))
-        come = steps_of_cells[own] < steps[:, None, None].to(torch.uint8)
-        return self._metric.stft.synthesis((differences[own] * come)[:, None])
+        asked = torch.split(steps.to(torch.uint8)[:, None, None], counts.tolist())
+        frames = [
+            difference * (steps_of_cells < some)
+            for (difference, steps_of_cells), some in zip(self._kept.values(), asked, strict=True)
+        ]
+        return self._metric.stft.synthesis(torch.cat(frames).transpose(1, 2)[:, None])
 
     def _prepared(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Difference spectrum of clip and removal, and the step of every cell, both ``(bins, frames)``."""
+        """Difference spectrum of clip and removal, and the step of every cell, both ``(frames, bins)``.
+
+        Frames are rows, as the inverse transform reads them.
+        """
         absent = absent_cells(self._batch, self._removal)[sample]
         difference = self._metric.stft.analysis((self._batch.inputs[sample] - absent)[None])
-        return difference[0, 0], self._metric.steps_of_cells(self._batch, sample, self._attributions)
+        steps_of_cells = self._metric.steps_of_cells(self._batch, sample, self._attributions)
+        return difference[0, 0].T.contiguous(), steps_of_cells.T.contiguous()
 
 
 def _joined(whole: Tensor, empty: Tensor, between: Tensor) -> Tensor:
