@@ -15,7 +15,16 @@ from tiny_models import draw, nothing_touched
 from torch import Tensor
 
 from audio_xai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
-from audio_xai.listening import Heard, Parts, SoftMask, loudness_lkfs, loudness_matched, separate, write_sounds
+from audio_xai.listening import (
+    Heard,
+    Parts,
+    SoftMask,
+    loudness_lkfs,
+    loudness_matched,
+    separate,
+    write_heard,
+    write_sounds,
+)
 from audio_xai.listening.loudness import k_weighting
 from audio_xai.utils.errors import UserError
 
@@ -436,7 +445,7 @@ CLIPS = ("data/01/3_01_2.wav", "0_jackson_7.wav")
 @pytest.mark.parametrize("file_format", ["flac", "wav"])
 def test_files_say_what_they_are_and_hold_every_sample(tmp_path: Path, file_format) -> None:
     heard = played_clips()
-    files = write_sounds(tmp_path / "new", heard, CLIPS, "silence ig", file_format)
+    files = write_heard(tmp_path / "new", heard, CLIPS, "silence ig", file_format)
     assert [file.name for file in files] == [
         f"data-01-3_01_2-wav__original.{file_format}",
         f"0_jackson_7-wav__original.{file_format}",
@@ -458,33 +467,33 @@ def test_files_say_what_they_are_and_hold_every_sample(tmp_path: Path, file_form
 def test_full_scale_is_written_without_wrapping_round(tmp_path: Path) -> None:
     clip = torch.tensor([[[1.0, -1.0, 0.5, 0.0]]])
     heard = Heard(Parts(clip, clip, clip), Parts(*[torch.zeros(1)] * 3), torch.tensor([False]), RATE_HZ)
-    for file in write_sounds(tmp_path, heard, ["a"], "m"):
+    for file in write_heard(tmp_path, heard, ["a"], "m"):
         read, _ = soundfile.read(file, dtype="float64")
         np.testing.assert_array_equal(read, [1 - 2**-23, -1.0, 0.5, 0.0])
 
 
 def test_the_same_sounds_make_the_same_files(tmp_path: Path) -> None:
-    first, second = (write_sounds(tmp_path / name, played_clips(), CLIPS, "ig") for name in "ab")
+    first, second = (write_heard(tmp_path / name, played_clips(), CLIPS, "ig") for name in "ab")
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
 
 
 def test_sounds_beyond_full_scale_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     heard = separate(3.0 * noise(2), draw(2, 1, *MEL.shape), SoftMask(MEL))
     with pytest.raises(UserError, match=r"the peak of original is \d.* would be clipped; write loudness_matched"):
-        write_sounds(tmp_path / "new", heard, CLIPS, "ig")
+        write_heard(tmp_path / "new", heard, CLIPS, "ig")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("clips", [("a",), ("a", "a"), ("a/b", "a b"), ("a", "")])
 def test_clips_need_a_name_each(tmp_path: Path, clips) -> None:
     with pytest.raises(UserError, match="2 clips are called"):
-        write_sounds(tmp_path, played_clips(), clips, "ig")
+        write_heard(tmp_path, played_clips(), clips, "ig")
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="file_format is 'mp3'; choose flac or wav"):
-        write_sounds(tmp_path, played_clips(), CLIPS, "ig", "mp3")
+        write_heard(tmp_path, played_clips(), CLIPS, "ig", "mp3")
 
 
 def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch) -> None:
@@ -498,7 +507,36 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path, monkeypatch) -> No
 
     monkeypatch.setattr(Path, "write_bytes", half_then_full)
     with pytest.raises(OSError, match="No space left") as caught:
-        write_sounds(tmp_path, played_clips(), CLIPS, "ig")
+        write_heard(tmp_path, played_clips(), CLIPS, "ig")
     assert caught.value.filename == str(tmp_path / "data-01-3_01_2-wav__ig__kept.flac")
     names = sorted(file.name for file in tmp_path.iterdir())
     assert names == ["0_jackson_7-wav__original.flac", "data-01-3_01_2-wav__original.flac"]
+
+
+@DOMAINS
+def test_one_call_writes_the_three_sounds_of_a_clip(tmp_path: Path, domain) -> None:
+    clip, attributions = noise(1, samples_of(domain)).float(), draw(1, 1, *domain.shape, dtype=torch.float32)
+    made = write_sounds(tmp_path, "0_jackson_7.wav", clip[0], attributions[0], domain, method="ig", quantile=0.9)
+    assert not made.nothing_kept
+    files = [made.original, made.kept, made.removed]
+    assert [file.name for file in files] == [
+        "0_jackson_7-wav__original.flac",
+        "0_jackson_7-wav__ig__kept.flac",
+        "0_jackson_7-wav__ig__removed.flac",
+    ]
+    heard = loudness_matched(separate(clip, attributions, SoftMask(domain, 0.9)))
+    for file, sound in zip(files, (heard.sounds.original, heard.sounds.kept, heard.sounds.removed), strict=True):
+        read, rate_hz = soundfile.read(file, dtype="float64")
+        assert rate_hz == domain.sample_rate_hz
+        np.testing.assert_allclose(read, sound[0, 0].double().numpy(), rtol=0, atol=2**-24)
+
+
+def test_one_call_says_where_nothing_is_kept_and_writes_nothing_of_what_does_not_fit(tmp_path: Path) -> None:
+    clip = noise(1).float()[0]
+    made = write_sounds(tmp_path, "clip", clip, -torch.ones(1, *MEL.shape), MEL, file_format="wav")
+    assert made.nothing_kept
+    assert made.kept.name == "clip__explanation__kept.wav"
+    for wrong in ((clip[None], torch.ones(1, *MEL.shape)), (clip, torch.ones(1, 1, *MEL.shape))):
+        with pytest.raises(UserError, match="have shape"):
+            write_sounds(tmp_path / "new", "clip", *wrong, MEL)
+    assert not (tmp_path / "new").exists()

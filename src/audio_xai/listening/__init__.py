@@ -1,19 +1,31 @@
 """Attributions one can listen to: what they keep of a clip, what they remove, as loud as the clip, as files.
 
-``write_sounds(folder, loudness_matched(separate(waveforms, attributions, SoftMask(domain))), clips, method)``
+One clip: ``write_sounds(folder, stem, waveform, attributions, domain)``. Many of them:
+``write_heard(folder, loudness_matched(separate(waveforms, attributions, SoftMask(domain))), clips, method)``.
 """
 
 from audio_xai.listening.loudness import loudness_lkfs
 from audio_xai.listening.soft_mask import SoftMask
-from audio_xai.listening.sounds import FileFormat, Heard, Parts, loudness_matched, separate, write_sounds
+from audio_xai.listening.sounds import (
+    FileFormat,
+    Heard,
+    Parts,
+    SoundFiles,
+    loudness_matched,
+    separate,
+    write_heard,
+    write_sounds,
+)
 
 __all__ = [
     "FileFormat",
     "Heard",
     "Parts",
     "SoftMask",
+    "SoundFiles",
     "loudness_lkfs",
     "loudness_matched",
     "separate",
+    "write_heard",
     "write_sounds",
 ]

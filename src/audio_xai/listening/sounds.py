@@ -18,6 +18,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from audio_xai.domains import Domain
 from audio_xai.listening.loudness import ABSOLUTE_GATE_LKFS, loudness_lkfs
 from audio_xai.listening.soft_mask import SoftMask
 from audio_xai.utils.errors import UserError
@@ -65,6 +66,24 @@ class Heard:
     gains_db: Parts
     nothing_kept: Tensor
     sample_rate_hz: int
+
+
+@dataclass(frozen=True)
+class SoundFiles:
+    """Where the sounds of one clip are.
+
+    Attributes
+    ----------
+    original, kept, removed : Path
+        The files.
+    nothing_kept : bool
+        Whether the attributions are nowhere positive, so that *kept* is silence.
+    """
+
+    original: Path
+    kept: Path
+    removed: Path
+    nothing_kept: bool
 
 
 def separate(waveforms: Tensor, attributions: Tensor, soft_mask: SoftMask) -> Heard:
@@ -146,6 +165,48 @@ def _amplified(waveforms: Tensor, gains_db: Tensor) -> Tensor:
 
 
 def write_sounds(
+    folder: Path,
+    stem: str,
+    waveform: Tensor,
+    attributions: Tensor,
+    domain: Domain,
+    *,
+    method: str = "explanation",
+    quantile: float = 0.99,
+    file_format: FileFormat = "flac",
+) -> SoundFiles:
+    """Write three sounds of one clip: itself, what its attributions keep of it and what they remove, equally loud.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+    stem, method : str
+        First parts of the files' names, as :func:`write_heard` puts them together.
+    waveform : Tensor
+        ``(1, time)``, as the explained model takes it.
+    attributions : Tensor
+        ``(1, *domain.shape)``.
+    domain : Domain
+        Where the attributions live: waveform, STFT, ERB bands or log-mel.
+    quantile
+        As in :class:`SoftMask`.
+    file_format
+        ``flac`` or ``wav``.
+
+    Raises
+    ------
+    UserError
+        If shapes do not fit, anything is NaN or infinite, or the format is unknown; nothing is written.
+    OSError
+        If a file cannot be written; it is then not there at all.
+    """
+    heard = loudness_matched(separate(waveform[None], attributions[None], SoftMask(domain, quantile)))
+    original, kept, removed = write_heard(folder, heard, [stem], method, file_format)
+    return SoundFiles(original, kept, removed, nothing_kept=bool(heard.nothing_kept[0]))
+
+
+def write_heard(
     folder: Path,
     heard: Heard,
     clips: Sequence[str],
