@@ -11,11 +11,11 @@ is known exactly. Parts come in four shapes: *even* (bell-shaped), *skewed* (ske
 degrees of freedom, cut at 12) and *collapse* (one clip in ten falls far below the others).
 
 ``coverage``: 95 % intervals of the mean difference, for the models that were trained (``cluster_mean``, ``score_mean``,
-``bca``) and for any trainings (``crossed_mean``). ``effects``: 95 % intervals of the effect sizes, of smaller effects.
-``false_positives``: tests at 5 % of methods that are exchangeable, and families of such tests after Holm or in Nemenyi's
-diagram. ``met`` is whether a rate lies within the bounds asked for (coverage 93–97 %; errors at most 5 %, and what chance
-allows at 1 %); ``!`` in the table marks those that are not. BCa, and ``cluster_mean`` where it is asked about trainings
-that were not made, are there to show why they are not the answer. About seven minutes on one core.
+``bca``) and for any trainings (``crossed_interval``). ``effects``: 95 % intervals of the effect sizes, of smaller
+effects. ``false_positives``: tests at 5 % of methods that are exchangeable, and families of such tests after Holm or in
+Nemenyi's diagram. ``met`` is whether a rate lies within the bounds asked for (coverage 93–97 %; errors at most 5 % and
+what chance allows at 1 %); ``!`` in the table marks those that are not. BCa, and ``cluster_mean`` where it is asked about
+trainings that were not made, are there to show why they are not the answer. About seven minutes on one core.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from audio_xai.utils.statistics import (
     cluster_mean,
     cohens_dz,
     critical_difference,
-    crossed_mean,
+    crossed_interval,
     friedman_p,
     holm,
     mean_interval,
@@ -187,7 +187,7 @@ def mean_coverage(shape: str, clusters: int, simulations: int) -> Iterator[Rate]
             "cluster_mean": (cluster_mean(differences, given.speakers).interval(), given.difference_of_models),
             "score_mean": (score_mean(differences, given.speakers).interval(), given.difference_of_models),
             "bca": (mean_interval(differences, given.speakers, seed=0), given.difference_of_models),
-            "crossed_mean": (crossed_mean(differences, given.speakers, given.seeds).interval(), given.difference),
+            "crossed_interval": (crossed_interval(differences, given.speakers, given.seeds), given.difference),
             "cluster_mean for any trainings": (cluster_mean(differences, given.speakers).interval(), given.difference),
         }
         for name, (interval, truth) in found.items():

@@ -10,7 +10,7 @@ from audio_xai.utils.errors import UserError
 from audio_xai.utils.statistics import (
     cluster_mean,
     contrast,
-    crossed_mean,
+    crossed_interval,
     mean_interval,
     pooled_mean,
     score_mean,
@@ -143,46 +143,45 @@ def test_six_speakers_get_a_wider_interval_than_the_bootstraps() -> None:
     assert ours.high - ours.low > 1.2 * (bootstrap.high - bootstrap.low)
 
 
-def test_crossed_mean_by_hand() -> None:
-    # Cells of 3 speakers × 2 seeds; squares about the means: speakers 2·(4+0+4), seeds 3·(1/4+1/4), rest by difference.
+def test_crossed_interval_by_hand() -> None:
+    # Cells of 3 speakers × 2 seeds. Two-way sums of squares; the rest is what the two leave of the whole.
     table = np.array([[0.0, 2.0], [3.0, 3.0], [4.0, 6.0]])
-    rows = (table - table.mean()).ravel() @ (table - table.mean()).ravel()
     speakers, seeds = 2 * ((table.mean(1) - 3) ** 2).sum(), 3 * ((table.mean(0) - 3) ** 2).sum()
-    rest = rows - speakers - seeds
-    squares = np.array([speakers / 2, seeds / 1, rest / 2])
-    found = crossed_mean(table.ravel(), np.repeat([0, 1, 2], 2), np.tile([0, 1], 3))
-    together = squares[0] + squares[1] - squares[2]
-    assert together > squares.max()
+    rest = ((table - 3) ** 2).sum() - speakers - seeds
+    parts = [speakers / 2, seeds / 1 - rest / 2]
+    quantile = np.average(stats.t.ppf(0.95, [2, 1]), weights=parts)
+    found = crossed_interval(table.ravel(), np.repeat([0, 1, 2], 2), np.tile([0, 1], 3), confidence=0.9)
+    assert parts[1] > 0
     assert found.mean == pytest.approx(3)
-    assert found.variance == pytest.approx(together / 6)
-    assert found.degrees_of_freedom == pytest.approx(together**2 / (squares**2 / [2, 1, 2]).sum())
+    assert found.high - 3 == pytest.approx(quantile * (sum(parts) / 6) ** 0.5)
+    assert 3 - found.low == pytest.approx(found.high - 3)
 
 
 def test_seeds_that_change_nothing_leave_the_interval_over_speakers() -> None:
     scores = np.random.default_rng(0).normal(size=8)
-    crossed = crossed_mean(np.repeat(scores, 3), np.repeat(np.arange(8), 3), np.tile([0, 1, 2], 8))
-    alone = cluster_mean(scores, np.arange(8))
-    assert (crossed.mean, crossed.variance, crossed.degrees_of_freedom) == pytest.approx(
-        (alone.mean, alone.variance, 7), rel=1e-9
-    )
+    crossed = crossed_interval(np.repeat(scores, 3), np.repeat(np.arange(8), 3), np.tile([0, 1, 2], 8))
+    alone = cluster_mean(scores, np.arange(8)).interval()
+    assert (crossed.mean, crossed.low, crossed.high) == pytest.approx((alone.mean, alone.low, alone.high), abs=1e-12)
+    constant = crossed_interval([0.3] * 4, [0, 0, 1, 1], [0, 1, 0, 1])
+    assert constant.low == constant.high == pytest.approx(0.3)
 
 
 def test_speakers_without_some_seed_are_left_out_and_counted() -> None:
     scores = [1.0, 2.0, 3.0, 5.0, 9.0, np.nan]
-    found = crossed_mean(scores, [0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1])
+    found = crossed_interval(scores, [0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1])
     assert found.mean == pytest.approx(np.mean(scores[:4]))
     assert (found.n, found.clusters, found.undefined) == (4, 2, 2)
     shuffled = [3, 0, 5, 1, 4, 2]
-    assert found == crossed_mean(
+    assert found == crossed_interval(
         np.array(scores)[shuffled], np.array([0, 0, 1, 1, 2, 2])[shuffled], np.array([0, 1, 0, 1, 0, 1])[shuffled]
     )
 
 
 @pytest.mark.parametrize(("clusters", "repeats"), [([0, 0], [0, 1]), ([0, 1], [0, 0])])
 def test_one_speaker_or_one_seed_has_no_crossed_interval(clusters: list[int], repeats: list[int]) -> None:
-    found = crossed_mean([1.0, 2.0], clusters, repeats)
+    found = crossed_interval([1.0, 2.0], clusters, repeats)
     assert found.mean == pytest.approx(1.5)
-    assert np.isnan(found.interval().low)
+    assert np.isnan(found.low)
 
 
 @pytest.mark.parametrize(
@@ -194,8 +193,9 @@ def test_one_speaker_or_one_seed_has_no_crossed_interval(clusters: list[int], re
         (lambda: cluster_mean([1.0, 2.0], [1, 2]).interval(95), "confidence is 95"),
         (lambda: contrast([cluster_mean([1.0, 2.0], [1, 2])], [1, -1]), "1 groups and 2 coefficients"),
         (lambda: pooled_mean([1.0, 2.0], [1, 2], ["a"]), "one stratum a score"),
-        (lambda: crossed_mean([1.0, 2.0], [1, 2], [1]), "lengths"),
-        (lambda: crossed_mean([1.0, 2.0], [1, np.nan], [1, 2]), "no cluster"),
+        (lambda: crossed_interval([1.0, 2.0], [1, 2], [1]), "lengths"),
+        (lambda: crossed_interval([1.0, 2.0], [1, np.nan], [1, 2]), "no cluster"),
+        (lambda: crossed_interval([1.0, 2.0], [1, 2], [1, None]), "no cluster or seed"),
     ],
 )
 def test_what_cannot_be_is_refused(call: object, says: str) -> None:

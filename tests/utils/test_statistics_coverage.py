@@ -58,7 +58,7 @@ def test_intervals_cover_and_the_bootstrap_of_six_speakers_does_not(benchmark: M
     for shape, clusters in (("skewed", 6), ("heavy", 12), ("collapse", 60)):
         rates = {rate.what: rate.rate for rate in benchmark.mean_coverage(shape, clusters, SIMULATIONS)}
         assert is_rate(rates["cluster_mean"], *benchmark.COVERAGE_BOUNDS)
-        assert is_rate(rates["crossed_mean"], *benchmark.COVERAGE_BOUNDS)
+        assert is_rate(rates["crossed_interval"], *benchmark.COVERAGE_BOUNDS)
         if clusters == 6:
             assert rates["bca"] < 0.89
 

@@ -6,7 +6,7 @@ Which function for which question
   :func:`compare_with`, :func:`compare_all`, :func:`comparison_matrix`
 * one mean with an interval that holds for 6 speakers too: :func:`cluster_mean` (every speaker alike, the default),
   :func:`score_mean` (every score alike); two independent groups: :func:`contrast`; several datasets:
-  :func:`pooled_mean`; training seeds as a sample: :func:`crossed_mean`
+  :func:`pooled_mean`; training seeds as a sample: :func:`crossed_interval`
 * bootstrap intervals (BCa) of many clusters: :func:`mean_interval`, :func:`difference_interval`
 * trend over resolutions: :func:`slopes_per_doubling`, :func:`paired_slope_interval`
 * who leads: :func:`critical_difference`, :func:`rank_stability`, :func:`friedman_p`
@@ -16,7 +16,7 @@ Which function for which question
 """
 
 from audio_xai.utils.statistics.bootstrap import difference_interval, mean_interval
-from audio_xai.utils.statistics.crossed import crossed_mean
+from audio_xai.utils.statistics.crossed import crossed_interval
 from audio_xai.utils.statistics.effects import cohens_dz, rank_biserial, superiority
 from audio_xai.utils.statistics.hypotheses import cluster_table, friedman_p, holm, signed_rank_p
 from audio_xai.utils.statistics.interval import Interval
@@ -48,7 +48,7 @@ __all__ = [
     "comparison_matrix",
     "contrast",
     "critical_difference",
-    "crossed_mean",
+    "crossed_interval",
     "difference_interval",
     "friedman_p",
     "holm",

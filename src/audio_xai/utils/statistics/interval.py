@@ -84,12 +84,12 @@ def cluster_sums(scores: ArrayLike, clusters: ArrayLike) -> ClusterSums:
 
 
 def refuse_missing(clusters: ArrayLike) -> None:
-    """Nothing, where every score has a cluster.
+    """Nothing, where every score has a cluster (or training seed).
 
     Raises
     ------
     UserError
-        If a cluster is missing: scores without one are not one speaker's.
+        If one is missing: scores without a cluster are not all of one speaker.
     """
     if pd.isna(np.asarray(clusters)).any():
-        raise UserError("some scores have no cluster; give the sample's own name where there is no speaker")
+        raise UserError("some scores have no cluster or seed; give the sample's own name where there is no speaker")

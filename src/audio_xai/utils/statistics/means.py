@@ -9,11 +9,12 @@ how those scatter (CR2, each squared residual divided by one minus its weight), 
 * :func:`cluster_mean` weighs every cluster alike. CR2 is then the textbook one-sample t interval over the clusters'
   means. **This is the default for paired differences**, for three reasons. Asked about speakers not yet heard, one who
   recorded thirty clips says no more than one who recorded three. Clusters of unequal size have means of unequal
-  variance, and the t test stays on the safe side of 5 % then (Ibragimov & Müller). And it covers: 93–97 % with 6, 12
+  variance, and the t test stays on the safe side of 5 % then (Ibragimov & Müller). And it covers: 93–96 % with 6, 12
   and 60 clusters of unequal sizes in ``benchmarks/statistics_coverage.py``, where a BCa bootstrap of whole clusters
-  covers 80 %, 88 % and 93 %, bootstrap-t and the skewness-corrected t are wider and cover less.
+  covers 81 %, 87 % and 93 %. Bootstrap-t and a skewness-corrected t were tried; they were wider and covered less.
 * :func:`score_mean` weighs every score alike, for the mean that :func:`mean_interval` reports. The degrees of freedom
-  assume weights in inverse proportion to the variances, that is: scores that differ independently within clusters.
+  assume weights in inverse proportion to the variances, that is: scores that differ independently within clusters. It
+  covers 92–96 %, the least where few speakers differ in a skewed way.
 * :func:`contrast` combines independent groups (two datasets, two modalities), by Welch and Satterthwaite.
 
 All are conditional on the models that were trained; :mod:`audio_xai.utils.statistics.crossed` asks about others.
