@@ -2,7 +2,8 @@
 
 Idea
 ----
-* Planted cues (:func:`plant`): a tone or noise burst decides the class, so relevance belongs in its cells.
+* Planted cues (:func:`plant`): a tone or noise burst decides the class, so relevance belongs in its cells; that a model
+  uses it is measured (:func:`cue_reliance`).
 * Mixtures (:func:`mix`): two digits at once; relevance for one belongs where it is the louder, its ideal binary mask.
 * Sequences (:func:`sequence`): two digits one after the other; relevance belongs in the target's half.
 * Solved models: attributions of every cell in closed form.
@@ -29,6 +30,7 @@ from audio_xai.datasets.ground_truth.cues import (
     plant,
 )
 from audio_xai.datasets.ground_truth.pairs import DigitPairs, Mixtures, Sequences, mix, sequence
+from audio_xai.datasets.ground_truth.reliance import CueReliance, cue_reliance
 from audio_xai.datasets.records import Dataset
 from audio_xai.domains import Domain
 
@@ -37,6 +39,7 @@ __all__ = [
     "BandEnergyModel",
     "Cue",
     "CueDesign",
+    "CueReliance",
     "CuedClips",
     "DigitPairs",
     "GroundTruth",
@@ -48,6 +51,7 @@ __all__ = [
     "SolvedModel",
     "Tone",
     "cue_cells",
+    "cue_reliance",
     "mix",
     "plant",
     "sequence",
