@@ -26,6 +26,7 @@ from audio_xai.datasets.ground_truth import (
     plant,
     sequence,
 )
+from audio_xai.datasets.ground_truth.levels import levels_db
 from audio_xai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.seeding import generator
@@ -415,10 +416,52 @@ def test_margins_below_the_floor_are_refused(wrong) -> None:
         mix(SPEECH).mask(MEL, above_floor_db=wrong)
 
 
-def test_only_time_and_frequency_have_an_ideal_mask() -> None:
-    for domain in (Waveform(RATE_HZ, 0.5), ErbBands(RATE_HZ, 0.5)):
-        with pytest.raises(UserError, match=f"domain {domain.name} has no time–frequency cells with a level"):
-            mix(SPEECH).mask(domain)
+WAVE, ERB = Waveform(RATE_HZ, 0.5), ErbBands(RATE_HZ, 0.5, 6)
+
+
+@pytest.mark.parametrize("domain", [WAVE, ERB], ids=lambda domain: domain.name)
+def test_samples_have_the_level_of_their_surroundings(domain) -> None:
+    clips = SPEECH.inputs[:2].double()
+    levels = levels_db(domain, clips)
+    samples = domain.analysis(clips).reshape(2, -1, SAMPLES).numpy()
+    window = np.hanning(257 + 2)[1:-1]
+    for clip, band, at in itertools.product(range(2), range(samples.shape[1]), (0, 100, 1_700, 3_999)):
+        inside = np.arange(max(0, at - 128), min(SAMPLES, at + 129))
+        power = 2.0 * (samples[clip, band, inside] ** 2 * window[inside - at + 128]).sum() / window.sum()
+        expected_db = 10 * math.log10(max(power, 1e-8))
+        assert float(levels.reshape(2, -1, SAMPLES)[clip, band, at]) == pytest.approx(expected_db, abs=1e-6)
+
+
+def test_a_full_scale_sine_has_a_level_of_0_db_everywhere() -> None:
+    times_s = torch.arange(SAMPLES, dtype=torch.float64) / RATE_HZ
+    levels = levels_db(WAVE, torch.sin(2 * torch.pi * 440.0 * times_s)[None, None])
+    assert float(levels[..., 200:-200].abs().max()) < 0.01
+    assert float(levels_db(WAVE, torch.zeros(1, 1, SAMPLES)).max()) == -80.0
+
+
+@pytest.mark.parametrize("domain", [WAVE, ERB], ids=lambda domain: domain.name)
+def test_in_samples_the_ideal_mask_is_where_the_target_is_louder_around(domain) -> None:
+    mixtures = mix(SPEECH)
+    mask = mixtures.mask(domain)
+    assert (mask.shape, mask.dtype) == ((len(SPEECH), 1, *domain.shape), torch.bool)
+    target, other = (domain.analysis(part).square() for part in (mixtures.pairs.targets, mixtures.pairs.others))
+    own_share, other_share = (float((part * mask).sum() / part.sum()) for part in (target, other))
+    assert own_share > other_share + 0.2
+    # Loud enough: both digits fade to nothing at the ends of the clip.
+    assert not bool(mask[..., [0, -1]].any())
+
+
+def test_in_erb_bands_the_cue_is_in_its_bands_while_it_sounds() -> None:
+    cued = plant(SPEECH, HIGH_OR_LOW)
+    mask, sounding = cued.mask(ERB), cued.mask(WAVE)
+    bands_hz = np.array(ERB.axes()[0].coordinates)
+    for row in range(len(SPEECH)):
+        low_hz, high_hz = cued.design.cues[int(cued.dataset.labels[row])].band_hz
+        bands = np.nonzero(mask[row, 0].any(1).numpy())[0]
+        # One more on either side: neighbouring bands overlap.
+        beside = np.searchsorted(bands_hz, low_hz) - 1, np.searchsorted(bands_hz, high_hz)
+        assert beside[0] - 1 <= bands.min() <= bands.max() <= beside[1] + 1
+        assert float((mask[row, 0].any(0) & sounding[row, 0]).sum() / sounding[row].sum()) > 0.8
 
 
 def test_sequences_hold_each_digit_in_its_half() -> None:

@@ -225,8 +225,8 @@ class CuedClips:
     def mask(self, domain: Domain, below_peak_db: float = 20.0) -> Tensor:
         """Cells in which the cue lies, bool ``(samples, 1, *domain.shape)``; none in clips without a cue.
 
-        In a time–frequency domain those whose level in the analysis of the cue alone is within ``below_peak_db`` of
-        the cue's loudest cell and above the floor, in a waveform those from the cue's start to its end.
+        Those whose level in the analysis of the cue alone is within ``below_peak_db`` of the cue's loudest cell and
+        above the floor; in a waveform those from the cue's start to its end.
 
         Raises
         ------
@@ -252,7 +252,7 @@ def cue_cells(domain: Domain, cues: Tensor, below_peak_db: float = 20.0) -> Tens
     Raises
     ------
     UserError
-        If ``below_peak_db`` is not positive or the domain is neither log-mel nor STFT.
+        If ``below_peak_db`` is not positive or the domain is none of sound.
     """
     if not below_peak_db > 0.0:
         raise UserError(f"below_peak_db is {below_peak_db}; give a positive number of decibels")

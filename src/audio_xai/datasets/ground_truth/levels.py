@@ -1,4 +1,4 @@
-"""Levels of sounds and of time–frequency cells, and what every made clip has to obey: full scale."""
+"""Levels of cells of any domain of sound, and what every made clip has to obey: full scale."""
 
 import math
 
@@ -7,24 +7,29 @@ from torch import Tensor
 
 from audio_xai.datasets.records import Dataset
 from audio_xai.datasets.sources import content_fingerprint
-from audio_xai.domains import Domain, LogMel, Stft
+from audio_xai.domains import Domain, LogMel, Stft, audible
 from audio_xai.utils.errors import UserError
 
 # Just below 1, so that adding the scaled parts in float32 never rounds above it.
 LARGEST_PEAK = 1.0 - 1e-6
 RAMP_S = 0.005
-# What log-mel spectrograms end at; a complex one has no floor of its own.
-STFT_FLOOR_DB = -80.0
+# What log-mel spectrograms end at; amplitudes have no floor of their own.
+LINEAR_FLOOR_DB = -80.0
+# As long as the shortest window of the spectrograms.
+SURROUNDINGS_S = 0.032
 _CLIPS_PER_ANALYSIS = 64
 
 
 def levels_db(domain: Domain, waveforms: Tensor) -> Tensor:
     """Level of every cell in dB re. a full-scale sine, ``(clips, 1, *domain.shape)``, never below :func:`floor_db`.
 
+    That of a sample, of the waveform or of an ERB band, is the level of its surroundings: a single one is near 0 twice
+    in every period, whatever the level of the sound.
+
     Raises
     ------
     UserError
-        If the domain is neither log-mel nor STFT.
+        If the domain is none of sound.
     """
     lowest_db = floor_db(domain)
     return torch.cat([_levels_db(domain, lowest_db, some) for some in torch.split(waveforms, _CLIPS_PER_ANALYSIS)])
@@ -32,7 +37,21 @@ def levels_db(domain: Domain, waveforms: Tensor) -> Tensor:
 
 def _levels_db(domain: Domain, lowest_db: float, waveforms: Tensor) -> Tensor:
     cells = domain.analysis(waveforms)
-    return 20.0 * cells.abs().clamp_min(10.0 ** (lowest_db / 20.0)).log10() if cells.is_complex() else cells
+    if isinstance(domain, LogMel):
+        return cells
+    squares = cells.abs().square() if isinstance(domain, Stft) else _mean_squares(domain, cells)
+    return 10.0 * squares.clamp_min(10.0 ** (lowest_db / 10.0)).log10()
+
+
+def _mean_squares(domain: Domain, samples: Tensor) -> Tensor:
+    """Mean square around every sample ``(clips, …, time)``, under a Hann window of unit sum; of a full-scale sine 1."""
+    length = 2 * round(audible(domain).sample_rate_hz * SURROUNDINGS_S / 2.0) + 1
+    window = torch.hann_window(length + 2, periodic=False, dtype=samples.dtype, device=samples.device)[1:-1]
+    # Convolved by way of their spectra, padded so that nothing wraps around.
+    padded = samples.shape[-1] + length
+    product = torch.fft.rfft(2.0 * samples.square(), n=padded) * torch.fft.rfft(window / window.sum(), n=padded)
+    means: Tensor = torch.fft.irfft(product, n=padded)
+    return means[..., length // 2 : length // 2 + samples.shape[-1]]
 
 
 def floor_db(domain: Domain) -> float:
@@ -41,16 +60,10 @@ def floor_db(domain: Domain) -> float:
     Raises
     ------
     UserError
-        If the domain is neither log-mel nor STFT.
+        If the domain is none of sound.
     """
-    if isinstance(domain, LogMel):
-        return domain.floor_db
-    if isinstance(domain, Stft):
-        return STFT_FLOOR_DB
-    raise UserError(
-        f"domain {domain.name} has no time–frequency cells with a level; ask for the mask in a {LogMel.name} or "
-        f"{Stft.name} domain"
-    )
+    sound = audible(domain)
+    return sound.floor_db if isinstance(sound, LogMel) else LINEAR_FLOOR_DB
 
 
 def require_made_for(domain: Domain, dataset: Dataset) -> None:

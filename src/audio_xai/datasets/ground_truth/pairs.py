@@ -77,12 +77,13 @@ class Mixtures:
 
         Cells in which the target alone is louder than the other alone and more than ``above_floor_db`` above the
         domain's floor. Source: Wang (2005), "On ideal binary mask as the computational goal of auditory scene
-        analysis", with a local criterion of 0 dB.
+        analysis", with a local criterion of 0 dB. Samples, of the waveform or of ERB bands, count by the level of
+        their surroundings.
 
         Raises
         ------
         UserError
-            If the margin is negative, or the domain is not made for these clips or neither log-mel nor STFT.
+            If the margin is negative or the domain is not made for these clips.
         """
         require_made_for(domain, self.dataset)
         if not 0.0 <= above_floor_db < math.inf:
