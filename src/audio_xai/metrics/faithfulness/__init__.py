@@ -16,6 +16,7 @@ from audio_xai.metrics.faithfulness.listening import (
     InputFidelity,
     MaskFaithfulness,
 )
+from audio_xai.metrics.faithfulness.resynthesis import RemovalCurves, ResynthesisFaithfulness
 from audio_xai.metrics.faithfulness.road import Road
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "InputFidelity",
     "Insertion",
     "MaskFaithfulness",
+    "RemovalCurves",
+    "ResynthesisFaithfulness",
     "Road",
     "Sufficiency",
 ]
