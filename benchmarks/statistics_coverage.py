@@ -14,8 +14,8 @@ degrees of freedom, cut at 12) and *collapse* (one clip in ten falls far below t
 ``bca``) and for any trainings (``crossed_interval``). ``effects``: 95 % intervals of the effect sizes, of smaller
 effects. ``false_positives``: tests at 5 % of methods that are exchangeable, and families of such tests after Holm or in
 Nemenyi's diagram. ``met`` is whether a rate lies within the bounds asked for (coverage 93–97 %; errors at most 5 % and
-what chance allows at 1 %); ``!`` in the table marks those that are not. BCa, and ``cluster_mean`` where it is asked about
-trainings that were not made, are there to show why they are not the answer. About seven minutes on one core.
+what chance allows at 1 %); ``!`` in the table marks those that are not. BCa, and ``cluster_mean`` where it is asked
+about trainings that were not made, are there to show why they are not the answer. About seven minutes on one core.
 """
 
 import argparse

@@ -13,8 +13,8 @@ every score alike, so a larger cluster counts for more. Intervals are bias-corre
 jackknife over clusters, and plain percentile intervals where BCa is not defined. With fewer than two clusters there is
 no interval: its ends are NaN. The order of the scores never matters, not even in the last bit.
 
-A bootstrap of few clusters is too narrow: in ``benchmarks/statistics_coverage.py`` a 95 % interval covers 80–82 % with 6
-clusters, 86–88 % with 12 and 91–93 % with 60. :mod:`audio_xai.utils.statistics.means` covers 93–96 %.
+A bootstrap of few clusters is too narrow: in ``benchmarks/statistics_coverage.py`` a 95 % interval covers 80–82 % with
+6 clusters, 86–88 % with 12 and 91–93 % with 60. :mod:`audio_xai.utils.statistics.means` covers 93–96 %.
 
 References
 ----------
