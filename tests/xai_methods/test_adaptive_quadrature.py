@@ -1,0 +1,156 @@
+"""Doubling: every sample stops by itself, what it spent and missed is kept, and memory follows the size of a call."""
+
+import weakref
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_models import Function, draw, tiny_cnn
+from torch import Tensor, nn
+
+from audio_xai.baselines import Constant, References
+from audio_xai.utils.errors import UserError
+from audio_xai.xai_methods.path_integral import PathIntegral
+from audio_xai.xai_methods.paths import FadeIn, FromDrawn, Straight
+from audio_xai.xai_methods.quadrature import Doubling, Midpoint, Partition, Trapezoid
+
+ZERO = Straight(Constant(0.0))
+LEVELS = (-40.0 + 15.0 * draw(6, 1, 12, 10, seed=2)).clamp(-80.0, 0.0)
+TARGETS = torch.arange(6) % 3
+
+
+def powers(inputs: Tensor) -> Tensor:
+    """Σ x^k with the power k of each sample as its first cell says: easy and hard paths in one batch."""
+    exponents = inputs.flatten(1)[:, :1].detach()
+    return (inputs.flatten(1)[:, 1:].abs() ** exponents.clamp_min(1.0)).sum(1, keepdim=True).expand(-1, 3)
+
+
+class Watched(nn.Module):
+    """Notes how many inputs every call took."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.sizes: list[int] = []
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.sizes.append(len(inputs))
+        return self.inner(inputs)
+
+
+@pytest.mark.parametrize("path", [ZERO, FadeIn(-80.0)], ids=["straight", "fade-in"])
+@pytest.mark.parametrize("tolerance", [0.3, 0.02, 0.001])
+def test_every_sample_stops_where_its_own_gap_is_small_enough(path: Straight, tolerance: float) -> None:
+    model, rule = tiny_cnn(), Doubling(tolerance, first_steps=2, doublings=6)
+    integral = PathIntegral(path, rule).attribute(model, LEVELS, TARGETS)
+    for row in range(6):
+        alone = PathIntegral(path, rule).attribute(model, LEVELS[[row]], TARGETS[[row]])
+        torch.testing.assert_close(integral.attributions[[row]], alone.attributions, rtol=1e-10, atol=1e-13)
+        assert int(integral.gradients[row]) == int(alone.gradients[0]) == slowly(model, row, path, rule)
+    within = integral.gap <= tolerance
+    assert bool((within | (integral.gradients == rule.most_gradients)).all())
+    assert bool(within[integral.gradients < rule.most_gradients].all())
+
+
+def slowly(model: nn.Module, row: int, path: Straight, rule: Doubling) -> int:
+    """Gradients after which the gap of one sample is small enough, each estimate made from fixed rules anew."""
+    sample, target = LEVELS[[row]], TARGETS[[row]]
+    maps = [PathIntegral(path, Midpoint(rule.first_steps)).attribute(model, sample, target)]
+    spent = rule.first_steps
+    estimate = maps[0].attributions
+    for doubling in range(rule.doublings + 1):
+        missing = float((estimate.sum() - maps[0].change).abs() / maps[0].change.abs())
+        if missing <= rule.tolerance or doubling == rule.doublings:
+            return spent
+        finer = Trapezoid(rule.first_steps) if doubling == 0 else Midpoint(rule.first_steps * 2**doubling)
+        spent += len(finer.partition())
+        estimate = (estimate + PathIntegral(path, finer)(model, sample, target)) / 2.0
+    raise AssertionError
+
+
+def test_only_unfinished_samples_go_on() -> None:
+    inputs = draw(5, 1, 6).abs()
+    inputs[:, 0, 0] = torch.tensor([1.0, 1.0, 1.0, 9.0, 1.0])
+    path, rule = Straight(FirstCellKept()), Doubling(0.001, first_steps=2, doublings=5)
+    model = Watched(Function(powers))
+    integral = PathIntegral(path, rule).attribute(model, inputs, torch.zeros(5, dtype=torch.int64))
+    # Linear samples are done after the first estimate; the steep one alone goes on.
+    assert integral.gradients.tolist() == [2, 2, 2, int(integral.gradients[3]), 2]
+    assert int(integral.gradients[3]) > 8
+    # Two ends of each path, and the gradients; not one more.
+    assert sum(model.sizes) == 2 * 5 + int(integral.gradients.sum())
+    torch.testing.assert_close(
+        integral.change, Function(powers)(inputs)[:, 0] - Function(powers)(first_kept(inputs))[:, 0]
+    )
+
+
+def first_kept(inputs: Tensor) -> Tensor:
+    kept = torch.zeros_like(inputs)
+    kept[..., 0] = inputs[..., 0]
+    return kept
+
+
+class FirstCellKept:
+    """Nothing but the first cell."""
+
+    name = "first cell"
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        return first_kept(inputs)
+
+
+@settings(deadline=None, max_examples=10)
+@given(inputs_a_call=st.integers(1, 40))
+def test_a_call_may_be_smaller_than_the_batch_and_changes_nothing(inputs_a_call: int) -> None:
+    rule = Doubling(0.01, first_steps=2, doublings=4)
+    expected = PathIntegral(ZERO, rule).attribute(tiny_cnn(), LEVELS, TARGETS)
+    model = Watched(tiny_cnn())
+    integral = PathIntegral(ZERO, rule).attribute(model, LEVELS, TARGETS, inputs_a_call)
+    assert max(model.sizes) <= inputs_a_call
+    assert integral.gradients.tolist() == expected.gradients.tolist()
+    torch.testing.assert_close(integral.attributions, expected.attributions, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("rule", [Midpoint(10), Midpoint(100), Doubling(0.0001, 4, 5)])
+@pytest.mark.parametrize("inputs_a_call", [1, 4, 9])
+def test_points_alive_at_once_follow_the_call_not_the_steps(rule: Midpoint | Doubling, inputs_a_call: int) -> None:
+    points: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+    inner = tiny_cnn()
+
+    def watched(inputs: Tensor) -> Tensor:
+        points.append(weakref.ref(inputs))
+        alive.append(sum(len(point) for point in (reference() for reference in points) if point is not None))
+        return inner(inputs)
+
+    PathIntegral(ZERO, rule).attribute(Function(watched), LEVELS, TARGETS, inputs_a_call)
+    assert len(points) > 6
+    # Those of this call and at most those of the one before, whose names are still in use.
+    assert max(alive) <= 2 * inputs_a_call
+
+
+def test_random_paths_double_too_and_the_mean_is_kept() -> None:
+    references = References.of(LEVELS + 1.0, 4)
+    integral = PathIntegral(FromDrawn(references), Doubling(0.05, 2, 6), draws=3).attribute(tiny_cnn(), LEVELS, TARGETS)
+    change = torch.zeros(6, dtype=torch.float64)
+    with torch.no_grad():
+        for number in range(3):
+            for inputs, sign in ((LEVELS, 1.0), (references.drawn(LEVELS, number), -1.0)):
+                change += sign * tiny_cnn()(inputs).gather(1, TARGETS[:, None])[:, 0] / 3.0
+    torch.testing.assert_close(integral.change, change)
+    assert int(integral.gradients.min()) >= 6
+
+
+@pytest.mark.parametrize("first_steps", [1, 3])
+def test_estimates_are_trapezoid_and_midpoint_rules_with_nothing_thrown_away(first_steps: int) -> None:
+    stages = list(Doubling(0.1, first_steps, 3).stages())
+    nodes = torch.cat([stage.nodes for stage in stages]).sort().values
+    assert len(nodes) == len(torch.unique(nodes))
+    torch.testing.assert_close(nodes, torch.linspace(0.0, 1.0, 8 * first_steps + 1, dtype=torch.float64))
+    assert all(isinstance(stage, Partition) for stage in stages)
+
+
+def test_a_call_of_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="inputs_a_call is 0"):
+        PathIntegral(ZERO).attribute(tiny_cnn(), LEVELS, TARGETS, 0)
