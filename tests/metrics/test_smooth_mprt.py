@@ -1,6 +1,7 @@
 """Smooth and efficient model-parameter randomisation against slow twins, closed forms and where they are undefined."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -147,6 +148,24 @@ def test_takes_the_passes_it_says_and_leaves_everything_as_it_was(metric: PassMe
     with nothing_touched(inner, inputs, targets, attributions):
         metric(model, inputs, targets, attributions)
     assert model.counter.count == metric.passes(model, inputs)
+
+
+def test_maps_held_do_not_grow_with_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, inputs, targets, attributions = case("image")
+    monkeypatch.setattr(hardware, "CELLS_PER_CALL_CPU", 5 * inputs[0].numel())
+    made: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+
+    class Watched(Gradient):
+        def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+            alive.append(sum(reference() is not None for reference in made))
+            maps = super().__call__(model, inputs, targets)
+            made.append(weakref.ref(maps))
+            return maps
+
+    SmoothMprt(Watched(), RangeNoise(), 10)(model, inputs, targets, attributions)
+    assert len(alive) == 9 + 4 * 10
+    assert max(alive) <= 1
 
 
 @BOTH
