@@ -8,7 +8,7 @@ cell, two-way analysis of variance gives the mean squares of speakers, of seeds 
 variance is the sum of two parts, MS_speakers and what MS_seeds exceeds the rest by (0 if it does not), over speakers ×
 seeds. Each part is known as well as its degrees of freedom allow, so the interval uses the mean of their two quantiles
 of Student's t, weighted by the parts (Cochran): with Satterthwaite's single number of degrees of freedom, three seeds
-and 60 speakers cover 92 %, with this 95 %. Few seeds make wide intervals: with two of them a quantile is 12.7, with
+and 60 speakers cover 91–92 %, with this 94–97 %. Few seeds make wide intervals: with two a quantile is 12.7, with
 three 4.3.
 
 References

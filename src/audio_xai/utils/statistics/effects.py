@@ -10,7 +10,7 @@ Three sizes answer three questions about differences d = first − second:
 * Probability of superiority: how often is the first better on the same clip, ties counted half? Averaged over speakers.
 
 Intervals: d_z by inverting the noncentral t distribution, which supposes bell-shaped speakers' means; where they have
-heavy tails it covers less (92 %; 89 % where d_z is above 1), where they are skewed more (98 %). The other two are
+heavy tails it covers less (92 %; 89 % where d_z is above 1), where they are skewed more (99 %). The other two are
 proportions of clustered things; theirs is Wilson's interval with the effective number of observations, the number that
 would give the variance seen between clusters. Where all clusters agree wholly each counts as one observation, so six
 speakers who agree do not prove the seventh. The jackknife variance of the rank-biserial correlation errs on the large
