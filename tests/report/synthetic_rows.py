@@ -77,6 +77,7 @@ def make_rows(
         seed=0,
         score=score,
         passes=10,
+        map_passes=32,
         seconds=0.01,
     )
 

@@ -20,7 +20,7 @@ import torch
 import yaml
 from tiny_data import arguments, options
 
-from audio_xai.metrics import METRICS
+from audio_xai.metrics import THESIS_METRICS
 from audio_xai.studies.models import load_model
 from audio_xai.studies.objective1.comparison import overlays
 from audio_xai.studies.objective1.config import Objective1Config
@@ -121,11 +121,11 @@ def undisturbed(data_folder, tmp_path_factory) -> Run:
 def test_every_sample_is_scored_once_by_every_metric_for_every_method(undisturbed):
     rows = undisturbed.rows()
     assert list(rows.columns) == ROW_SCHEMA.names
-    assert len(rows) == 3 * 4 * len(EXPLAINERS) * len(METRICS)
+    assert len(rows) == 3 * 4 * len(EXPLAINERS) * len(THESIS_METRICS)
     counts = rows.groupby(["dataset", "resolution", "method", "metric", "sample"]).size()
     assert (counts == 1).all()
     assert set(rows["method"]) == set(EXPLAINERS)
-    assert set(rows["metric"]) == set(METRICS)
+    assert set(rows["metric"]) == set(THESIS_METRICS)
     assert set(rows.groupby("modality")["resolution"].unique().map(lambda own: tuple(sorted(own))).items()) == {
         ("audio", (32,)),
         ("image", (28, 32)),
@@ -198,7 +198,7 @@ def test_stored_scores_are_those_of_the_stored_maps(undisturbed, data):
         inputs, predictions = tensors["inputs"], tensors["predictions"]
         assert torch.equal(model.body(inputs).argmax(1), predictions)
         maps = place.store.load_tensors(place.attributions("saliency"))[0]["attributions"]
-        for name in METRICS:
+        for name in THESIS_METRICS:
             own = scorer(config, cell, "saliency", name)
             stored = place.store.load_rows([place.scores("saliency", own, name)]).set_index("sample")["score"]
             assert stored.index.tolist() == metadata["ids"]
@@ -221,7 +221,7 @@ def test_the_comparison_is_written_and_names_the_stand_ins(undisturbed):
         ("image", 28),
         ("image", 32),
     }
-    assert len(content["cells"]) == 3 * len(EXPLAINERS) * len(METRICS)
+    assert len(content["cells"]) == 3 * len(EXPLAINERS) * len(THESIS_METRICS)
     assert {cell["n"] + cell["undefined"] for cell in content["cells"]} == {4}
     drawn = sorted(path.name for path in figures.glob("*.png"))
     assert {"heatmap_audio.png", "heatmap_image.png", "resolution_curves.png", "audio_minus_image.png"} <= set(drawn)
@@ -253,7 +253,7 @@ def test_configuration_and_log_are_kept(undisturbed):
     log = [json.loads(line) for line in (undisturbed.results / "logs" / "objective1.jsonl").read_text().splitlines()]
     events = [line["event"] for line in log]
     assert events.count("explained") == 3 * len(EXPLAINERS)
-    assert events.count("scored") == 3 * len(EXPLAINERS) * len(METRICS)
+    assert events.count("scored") == 3 * len(EXPLAINERS) * len(THESIS_METRICS)
     assert events.count("compared") == 1
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from audio_xai import xai_methods
 from audio_xai.baselines import Black, Silence
-from audio_xai.metrics import METRICS
+from audio_xai.metrics import THESIS_METRICS
 from audio_xai.models import checkpoints
 from audio_xai.studies.models import dataset_of
 from audio_xai.studies.objective1.config import PROFILES, Objective1Config, options_of
-from audio_xai.studies.samples import chosen
 from audio_xai.studies.objective1.plan import cells, higher_is_better, paths, scorer
+from audio_xai.studies.samples import chosen
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods import EXPLAINERS
@@ -137,7 +137,7 @@ def test_every_result_has_a_name_of_its_own(places):
         for number in range(6)
         for path in places(TINY, modality, number).values()
     ]
-    assert len(set(made)) == len(made) == 12 * (1 + len(EXPLAINERS) * (1 + len(METRICS)))
+    assert len(set(made)) == len(made) == 12 * (1 + len(EXPLAINERS) * (1 + len(THESIS_METRICS)))
 
 
 def test_names_are_the_same_whenever_they_are_made(places):
@@ -163,7 +163,7 @@ def test_an_explainers_setting_renames_its_maps_and_scores(places, monkeypatch):
     first = xai_methods.explainer("occlusion", Black())
     other = replace(first, **{_numeric(first): getattr(first, _numeric(first)) + 1})
     monkeypatch.setitem(EXPLAINERS, "occlusion", lambda _: other)
-    own = {"occlusion", *(f"occlusion {metric_name}" for metric_name in METRICS)}
+    own = {"occlusion", *(f"occlusion {metric_name}" for metric_name in THESIS_METRICS)}
     assert changed(before, places()) == own
 
 
@@ -261,7 +261,7 @@ def test_profiles_are_as_large_as_promised():
         assert config.image_resolutions == (28, 64, 128)
         assert config.audio_resolutions == (32, 64, 128)
         assert config.methods == tuple(EXPLAINERS)
-        assert config.metrics == tuple(METRICS)
+        assert config.metrics == THESIS_METRICS
     standard, full = PROFILES["standard"], PROFILES["full"]
     assert len(standard.training_seeds) == len(full.training_seeds) == 3
     assert standard.samples_per_seed * 3 >= 200

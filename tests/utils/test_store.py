@@ -44,6 +44,7 @@ def row(**changes):
         "seed": 0,
         "score": 1 / 3,
         "passes": 1,
+        "map_passes": 32,
         "seconds": 0.25,
     }
     return made | changes

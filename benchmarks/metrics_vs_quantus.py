@@ -1,0 +1,409 @@
+"""The metrics beside Quantus and beside the bare model passes they need.
+
+    python benchmarks/metrics_vs_quantus.py --json out.json
+    python benchmarks/metrics_vs_quantus.py --models small_cnn --rounds 5 --json out.json
+    python benchmarks/metrics_vs_quantus.py --device cuda --json out.json
+
+Three ways take turns on the same model, samples, attributions and explainers, and the median round of each counts:
+*quantus*, *ours* and the *floor*, which is exactly the model passes of a metric in calls of the size that is best for
+them, with nothing around them. Rows of ``definitions: reference`` are the same definitions on both sides (our
+``quantus_compat``), so ``max_abs_diff`` is the largest difference of any sample's score; rows of ``definitions:
+corrected`` are our defaults, beside their own floor. ``over_floor`` = ours / floor, ``speedup`` = quantus / ours.
+``memory`` is the peak of a process that computes the corrected suite, for few and for many runs.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audio_xai.baselines import Silence
+from audio_xai.core import Explainer
+from audio_xai.domains import LogMel
+from audio_xai.metrics.batch import PassMetric
+from audio_xai.metrics.complexity import Sparseness
+from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
+from audio_xai.metrics.quantus_compat import complexity, faithfulness, randomisation, robustness
+from audio_xai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
+from audio_xai.metrics.robustness import AverageSensitivity, SignalNoise
+from audio_xai.models import ARCHITECTURES, build
+from audio_xai.utils.commands import run_command
+from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import keep_freed_memory, select_device, slices
+from audio_xai.utils.seeding import generator
+from audio_xai.xai_methods.gradients import Saliency
+from audio_xai.xai_methods.integrated_gradients import IntegratedGradients
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    quantus: Any = import_module("quantus")  # it has no types
+
+CLASSES = 10
+CLIPS = 64
+SIZES = (64, 128)
+RUNS = 100
+DRAWS = 10
+DRAWS_OF_IG = 2
+SEED = 42
+CALL_SIZES = (4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """A model with what it is asked about."""
+
+    model: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    silence: Silence
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One metric under test.
+
+    Attributes
+    ----------
+    metric, method : str
+        Names in the output.
+    definitions : str
+        ``reference`` or ``corrected``.
+    ours : PassMetric
+        Our metric.
+    explainer : Explainer
+        Whose attributions are judged.
+    with_gradients : bool
+        Whether its passes include a backward pass.
+    theirs : callable or None
+        Makes Quantus's metric, where the definitions are its own.
+    """
+
+    metric: str
+    method: str
+    definitions: str
+    ours: PassMetric
+    explainer: Explainer
+    with_gradients: bool
+    theirs: Callable[[], Any] | None = None
+
+
+def setup(architecture: str, size: int, device: torch.device) -> Setup:
+    """Model with random weights and synthetic clips: tones of random pitch and length in noise, as dB spectrograms."""
+    domain = LogMel(16_000, 1.0, bands=size, frames=size)
+    random = generator("benchmark clips", size)
+    time_s = torch.arange(16_000) / 16_000
+    pitch_hz = 100.0 * 40.0 ** torch.rand(CLIPS, 1, generator=random)
+    end_s = 0.3 + 0.6 * torch.rand(CLIPS, 1, generator=random)
+    tones = 0.3 * torch.sin(2 * torch.pi * pitch_hz * time_s) * (time_s < end_s)
+    clips = tones + 0.003 * torch.randn(CLIPS, 16_000, generator=random)
+    body = build(architecture, domain, CLASSES, seed=0).body.eval().to(device)
+    inputs = domain.analysis(clips[:, None]).to(device)
+    targets = torch.randint(CLASSES, (CLIPS,), generator=random).to(device)
+    return Setup(body, inputs, targets, Silence(domain))
+
+
+def cases(given: Setup) -> list[Case]:
+    """The suite under the reference's definitions, then under ours."""
+    saliency, integrated = Saliency(), IntegratedGradients(given.silence, steps=32)
+    quiet = {"disable_warnings": True, "display_progressbar": False}
+    noise = SignalNoise(silence_value=given.silence.domain.silence_value)
+    return [
+        Case(
+            "faithfulness_correlation",
+            "saliency",
+            "reference",
+            faithfulness.FaithfulnessCorrelation(nr_runs=RUNS, seed=SEED),
+            saliency,
+            with_gradients=False,
+            theirs=lambda: quantus.FaithfulnessCorrelation(nr_runs=RUNS, return_aggregate=False, **quiet),
+        ),
+        *[
+            Case(
+                "average_sensitivity",
+                method,
+                "reference",
+                robustness.AvgSensitivity(explainer, nr_samples=draws, seed=SEED),
+                explainer,
+                with_gradients=True,
+                theirs=partial(quantus.AvgSensitivity, nr_samples=draws, **quiet),
+            )
+            for method, explainer, draws in (
+                ("saliency", saliency, DRAWS),
+                ("integrated_gradients", integrated, DRAWS_OF_IG),
+            )
+        ],
+        Case(
+            "sparseness",
+            "saliency",
+            "reference",
+            complexity.Sparseness(),
+            saliency,
+            with_gradients=False,
+            theirs=lambda: quantus.Sparseness(**quiet),
+        ),
+        Case(
+            "random_logit",
+            "saliency",
+            "reference",
+            randomisation.RandomLogit(saliency, num_classes=CLASSES, seed=SEED),
+            saliency,
+            with_gradients=True,
+            theirs=lambda: quantus.RandomLogit(num_classes=CLASSES, seed=SEED, **quiet),
+        ),
+        Case(
+            "mprt",
+            "saliency",
+            "reference",
+            randomisation.MPRT(saliency, seed=SEED),
+            saliency,
+            with_gradients=True,
+            theirs=lambda: quantus.MPRT(seed=SEED, return_average_correlation=True, **quiet),
+        ),
+        Case(
+            "faithfulness_correlation",
+            "saliency",
+            "corrected",
+            FaithfulnessCorrelation(given.silence, runs=RUNS),
+            saliency,
+            with_gradients=False,
+        ),
+        Case(
+            "average_sensitivity",
+            "saliency",
+            "corrected",
+            AverageSensitivity(saliency, noise, DRAWS),
+            saliency,
+            with_gradients=True,
+        ),
+        Case(
+            "average_sensitivity",
+            "integrated_gradients",
+            "corrected",
+            AverageSensitivity(integrated, noise, DRAWS_OF_IG),
+            integrated,
+            with_gradients=True,
+        ),
+        Case("sparseness", "saliency", "corrected", Sparseness(), saliency, with_gradients=False),
+        Case("random_logit", "saliency", "corrected", RandomLogit(saliency, CLASSES), saliency, with_gradients=True),
+        Case("mprt", "saliency", "corrected", ModelParameterRandomisation(saliency), saliency, with_gradients=True),
+    ]
+
+
+def bare_passes(given: Setup, count: int, size: int, with_gradients: bool) -> None:
+    """``count`` model passes in calls of ``size`` inputs and nothing else."""
+    stack = given.inputs.repeat(-(-size // len(given.inputs)), 1, 1, 1)[:size]
+    columns = given.targets.repeat(-(-size // len(given.targets)))[:size, None]
+    for rows in slices(count, size):
+        several = rows.stop - rows.start
+        if with_gradients:
+            leaf = stack[:several].detach().requires_grad_(True)
+            torch.autograd.grad(given.model(leaf).gather(1, columns[:several]).sum(), leaf)
+        else:
+            with torch.inference_mode():
+                given.model(stack[:several])
+
+
+def seconds_of(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+    """Seconds and result of some work, the device's queue included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    result = work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started, result
+
+
+def best_call_size(given: Setup, with_gradients: bool) -> int:
+    """Inputs a call with which passes are fastest here: the best of three tries of each size."""
+    device = given.inputs.device
+    found = {}
+    for size in CALL_SIZES:
+        count = max(size, 256)
+        work = partial(bare_passes, given, count, size, with_gradients)
+        tries = [seconds_of(work, device)[0] for _ in range(3)]
+        found[size] = min(tries) / count
+    return min(found, key=lambda size: found[size])
+
+
+def run_theirs(case: Case, given: Setup, attributions: Tensor) -> NDArray[np.float64]:
+    """Quantus's scores ``(clips,)``, from the seed that ours start from."""
+    assert case.theirs is not None
+
+    def explain(model: nn.Module, inputs: Any, targets: Any, **_: Any) -> NDArray[Any]:
+        made = case.explainer(
+            model, torch.as_tensor(inputs).to(given.inputs), torch.as_tensor(targets).to(given.targets)
+        )
+        return made.cpu().numpy()
+
+    np.random.seed(SEED)  # noqa: NPY002 (what Quantus draws from)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = case.theirs()(
+            model=given.model,
+            x_batch=given.inputs.cpu().numpy(),
+            y_batch=given.targets.cpu().numpy(),
+            a_batch=attributions.cpu().numpy(),
+            explain_func=explain,
+            device=str(given.inputs.device),
+            batch_size=CLIPS,
+        )
+    return np.asarray(scores, dtype=np.float64)
+
+
+def measure_case(case: Case, given: Setup, sizes: dict[bool, int], rounds: int) -> dict[str, Any]:
+    """Figures of one metric; the three ways take turns."""
+    device = given.inputs.device
+    attributions = case.explainer(given.model, given.inputs, given.targets)
+    passes = case.ours.passes(given.model, given.inputs)
+    ours, floor, theirs = [], [], []
+    scores = reference = None
+    for _ in range(rounds):
+        spent, scores = seconds_of(lambda: case.ours(given.model, given.inputs, given.targets, attributions), device)
+        ours.append(spent)
+        if passes:
+            work = partial(bare_passes, given, passes, sizes[case.with_gradients], case.with_gradients)
+            floor.append(seconds_of(work, device)[0])
+        if case.theirs is not None:
+            spent, reference = seconds_of(lambda: run_theirs(case, given, attributions), device)
+            theirs.append(spent)
+    row: dict[str, Any] = {
+        "metric": case.metric,
+        "method": case.method,
+        "definitions": case.definitions,
+        "passes": passes,
+        "ours_s": median(ours),
+        "quantus_s": median(theirs) if theirs else None,
+        "floor_s": median(floor) if floor else 0.0,
+        "speedup": median(theirs) / median(ours) if theirs else None,
+        # Ratios of neighbours in time: a machine that slows down slows both.
+        "over_floor": median(mine / bare for mine, bare in zip(ours, floor, strict=True)) if floor else None,
+        "max_abs_diff": None,
+    }
+    if reference is not None and scores is not None:
+        row["max_abs_diff"] = float(np.abs(scores.cpu().numpy() - reference).max())
+    return row
+
+
+def suite(rows: Sequence[dict[str, Any]], definitions: str) -> dict[str, Any]:
+    """Sums over the suite under one set of definitions."""
+    chosen = [row for row in rows if row["definitions"] == definitions]
+    ours, floor = (sum(row[key] for row in chosen) for key in ("ours_s", "floor_s"))
+    theirs = sum(row["quantus_s"] for row in chosen) if definitions == "reference" else None
+    return {
+        "metric": "suite",
+        "method": "all",
+        "definitions": definitions,
+        "passes": sum(row["passes"] for row in chosen),
+        "ours_s": ours,
+        "quantus_s": theirs,
+        "floor_s": floor,
+        "speedup": theirs / ours if theirs else None,
+        "over_floor": ours / floor,
+        "max_abs_diff": max(row["max_abs_diff"] for row in chosen) if theirs else None,
+    }
+
+
+def measure(models: Sequence[str], device: torch.device, rounds: int) -> Iterator[dict[str, Any]]:
+    """Figures of every model × size × metric, and of the suites."""
+    for architecture in models:
+        for size in SIZES:
+            given = setup(architecture, size, device)
+            sizes = {kind: best_call_size(given, kind) for kind in (False, True)}
+            rows = []
+            for case in cases(given):
+                rows.append(measure_case(case, given, sizes, rounds))
+            rows += [suite(rows, definitions) for definitions in ("reference", "corrected")]
+            for row in rows:
+                where = {"model": architecture, "size": size}
+                calls = {"floor_inputs_a_call": sizes}
+                print(line({**where, **row}), flush=True)
+                yield {**where, **row, **calls}
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row of figures, for people."""
+    numbers = [
+        f"{key} {row[key]:.3g}"
+        for key in ("ours_s", "quantus_s", "floor_s", "speedup", "over_floor", "max_abs_diff")
+        if row[key] is not None
+    ]
+    return f"{row['model']:<10}{row['size']:>4} {row['definitions']:<10}{row['metric']:<26}{row['method']:<22}" + (
+        "  ".join(numbers)
+    )
+
+
+def compute_suite(runs: int, device: torch.device) -> None:
+    """The corrected suite at 128 × 128 with so many runs and draws, for its memory."""
+    given = setup("small_cnn", 128, device)
+    noise = SignalNoise(silence_value=given.silence.domain.silence_value)
+    explainer = Saliency()
+    attributions = explainer(given.model, given.inputs, given.targets)
+    for metric in (
+        FaithfulnessCorrelation(given.silence, runs=runs),
+        AverageSensitivity(explainer, noise, draws=runs // 10),
+        Sparseness(),
+        RandomLogit(explainer, CLASSES),
+        ModelParameterRandomisation(explainer),
+    ):
+        metric(given.model, given.inputs, given.targets, attributions)
+
+
+def peak_mb(runs: int, device: str) -> float:
+    """Peak memory of a new process that computes the suite."""
+    command = [sys.executable, __file__, "--only-memory-of-runs", str(runs), "--device", device]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(printed.split()[-1])
+
+
+def main(argv: list[str]) -> None:
+    """Measure, print and store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--models", nargs="+", default=["small_cnn", "alexnet"], help="architectures (default both)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each way (default 3)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument("--only-memory-of-runs", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    unknown = [name for name in options.models if name not in ARCHITECTURES]
+    if unknown or options.rounds < 1:
+        raise UserError(f"models are {options.models} and rounds is {options.rounds}; give known models and at least 1")
+    device = select_device(options.device)
+    keep_freed_memory()
+    if options.only_memory_of_runs is not None:
+        compute_suite(options.only_memory_of_runs, device)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    figures = {
+        "rows": list(measure(options.models, device, options.rounds)),
+        "memory": [{"runs": runs, "peak_mb": round(peak_mb(runs, options.device), 1)} for runs in (100, 800)],
+        "clips": CLIPS,
+        "rounds": options.rounds,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "quantus")}},
+    }
+    print(json.dumps(figures["memory"]))
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
