@@ -29,7 +29,7 @@ from audio_xai.baselines import (
 from audio_xai.core import Explainer
 from audio_xai.domains import Domain, ErbBands, LogMel, Stft, Waveform
 from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.combinations import Integrating, Smoothed, WeightedMean
+from audio_xai.xai_methods.combinations import BalancedMean, Integrating, MeanOf, Smoothed
 from audio_xai.xai_methods.controls import Edges, Energy, RandomAttribution
 from audio_xai.xai_methods.explained_scores import Explained, Lead, Logit, LogOdds
 from audio_xai.xai_methods.line_methods import GuidedIntegratedGradients, Idgi
@@ -59,7 +59,6 @@ SPREAD_SHARE = 0.05
 CROSSFADES = 4
 SMOOTHING_CELLS = 1.5
 DUAL_SMOOTHING_CELLS = 3.0
-DUAL_SILENCE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +86,10 @@ class Setting:
         if self.gradients < FEWEST_GRADIENTS:
             raise UserError(f"gradients is {self.gradients}; adaptations need at least {FEWEST_GRADIENTS}")
         if tuple(self.training_inputs.shape[1:]) != (1, *self.domain.shape) or len(self.training_inputs) == 0:
+            due = ", ".join(map(str, (1, *self.domain.shape)))
             raise UserError(
                 f"training inputs have shape {tuple(self.training_inputs.shape)} but the {self.domain.name} domain's "
-                f"are (samples, 1, *{self.domain.shape}); make them by its analysis"
+                f"are (samples, {due}); make them by its analysis"
             )
 
     def of_kind(self, kind: type[Kind]) -> Kind:
@@ -182,36 +182,32 @@ def _expected_noise(setting: Setting, gradients: int | None = None) -> PathInteg
     return setting.over_draws(FromDrawn(noise), gradients)
 
 
-def _two_missingness(setting: Setting) -> WeightedMean:
+def _two_missingness(setting: Setting) -> MeanOf:
     """Half the gradients for each meaning of "absent": nothing, and something else."""
     silent, usual = setting.halves
     references = FromDrawn(setting.references)
-    return _evenly(setting.along(setting.fade, silent), setting.over_draws(references, usual))
+    return MeanOf((setting.along(setting.fade, silent), setting.over_draws(references, usual)))
 
 
-def _silence_and_noise(setting: Setting) -> WeightedMean:
+def _silence_and_noise(setting: Setting) -> MeanOf:
     silent, noisy = setting.halves
-    return _evenly(setting.along(setting.fade, silent), _expected_noise(setting, noisy))
+    return MeanOf((setting.along(setting.fade, silent), _expected_noise(setting, noisy)))
 
 
-def _silence_and_crossfade(setting: Setting) -> WeightedMean:
+def _silence_and_crossfade(setting: Setting) -> MeanOf:
     silent, noisy = setting.halves
-    return _evenly(setting.along(setting.fade, silent), setting.over_crossfades(setting.crossfade, noisy))
+    return MeanOf((setting.along(setting.fade, silent), setting.over_crossfades(setting.crossfade, noisy)))
 
 
-def _dual(setting: Setting) -> WeightedMean:
-    """What the input is worth against silence, and, spread over a patch of cells, against noise as loud as itself.
+def _dual(setting: Setting) -> BalancedMean:
+    """What the input is worth against silence and, over patches of cells, against noise as loud as itself, evenly.
 
     Noise hides whole patches: what a cell is worth there depends on its neighbours, and few gradients leave that noisy
-    from cell to cell, so this part is smoothed. The share of silence is small because its map is the more peaked one.
+    from cell to cell, so this part is smoothed and takes most of the gradients.
     """
     silent = setting.gradients // 4
     noisy = Smoothed(_expected_noise(setting, setting.gradients - silent), DUAL_SMOOTHING_CELLS)
-    return WeightedMean((setting.along(setting.fade, silent), noisy), (DUAL_SILENCE, 1.0 - DUAL_SILENCE))
-
-
-def _evenly(*parts: Integrating) -> WeightedMean:
-    return WeightedMean(parts, (1.0 / len(parts),) * len(parts))
+    return BalancedMean((setting.along(setting.fade, silent), noisy))
 
 
 def _pullback(setting: Setting) -> Explainer:
@@ -274,6 +270,27 @@ ADAPTATIONS: dict[str, Callable[[Setting], Explainer]] = {
     "edges": lambda _: Edges(),
     "random": lambda setting: RandomAttribution(setting.seed),
 }
+
+
+# What an adaptation is made for, where it is not for every domain.
+ONLY_FOR: dict[str, type[Domain]] = {
+    "low_energy_mask": LogMel,
+    "noisy_silence": LogMel,
+    "audible": LogMel,
+    "pullback": Waveform,
+    "bandwise": Waveform,
+}
+OF_SOUND = ("expected_noise", "noise_smoothed", "crossfade", "silence_and_noise", "silence_and_crossfade", "dual")
+
+
+def suited(domain: Domain) -> tuple[str, ...]:
+    """Names of the adaptations that are made for inputs of a domain."""
+    sound = isinstance(domain, LogMel | Waveform)
+    return tuple(
+        name
+        for name in ADAPTATIONS
+        if isinstance(domain, ONLY_FOR.get(name, object)) and (sound or name not in OF_SOUND)
+    )
 
 
 def adaptation(name: str, setting: Setting) -> Explainer:

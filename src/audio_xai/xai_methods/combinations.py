@@ -11,6 +11,7 @@ from audio_xai.baselines import blurred
 from audio_xai.core import Explainer
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods.path_integral import Integral
+from audio_xai.xai_methods.paths import beside
 
 
 @runtime_checkable
@@ -25,47 +26,68 @@ class Integrating(Explainer, Protocol):
 
 
 @dataclass(frozen=True)
-class WeightedMean:
-    """Weighted mean of the attributions of several integrals, complete to that mean of their changes.
+class MeanOf:
+    """Mean of the attributions of several integrals, complete to the mean of their changes.
 
     Attributes
     ----------
     parts : tuple of Integrating
         Such as a fade-in from silence and lines from references: two meanings of "absent" at once.
-    weights : tuple of float
-        One for each part, positive and together 1.
     """
 
     parts: tuple[Integrating, ...]
-    weights: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.parts) != len(self.weights) or min(self.weights, default=0.0) <= 0.0:
-            raise UserError(f"weights are {self.weights} for {len(self.parts)} parts; give a positive one for each")
-        if abs(sum(self.weights) - 1.0) > 1e-9:
-            raise UserError(f"weights are {self.weights}, together {sum(self.weights):g}; they have to add up to 1")
+        if not self.parts:
+            raise UserError("a mean of no explainers was asked for; give at least one")
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
-        return self._mean([part(model, inputs, targets) for part in self.parts])
+        maps = [part(model, inputs, targets) for part in self.parts]
+        return weighted_sum(self.weights(maps), maps)
 
     def attribute(
         self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
     ) -> Integral:
         """Attributions with their completeness gap to the mean change, and all gradients spent."""
         integrals = [part.attribute(model, inputs, targets, inputs_a_call) for part in self.parts]
-        return Integral(
-            self._mean([one.attributions for one in integrals]),
-            self._mean([one.change for one in integrals]),
-            torch.stack([one.gradients for one in integrals]).sum(0),
-        )
+        maps = [one.attributions for one in integrals]
+        weights = self.weights(maps)
+        change = weighted_sum(weights, [one.change for one in integrals])
+        gradients = torch.stack([one.gradients for one in integrals]).sum(0)
+        return Integral(weighted_sum(weights, maps), change, gradients)
 
     def passes(self, inputs: Tensor) -> int:
         """Those of all parts."""
         return sum(part.passes(inputs) for part in self.parts)
 
-    def _mean(self, values: list[Tensor]) -> Tensor:
-        return reduce(torch.add, (weight * value for weight, value in zip(self.weights, values, strict=True)))
+    def weights(self, maps: list[Tensor]) -> Tensor:
+        """What part every part has in every sample's mean, ``(parts, batch)``, together 1: the same for all."""
+        return maps[0].new_full((len(maps), len(maps[0])), 1.0 / len(maps))
+
+
+@dataclass(frozen=True)
+class BalancedMean(MeanOf):
+    """Weighted mean of several integrals in which each has an equal say in every sample: equal Σ|A|.
+
+    Notes
+    -----
+    How much a score changes differs from one meaning of "absent" to the other, and from sample to sample; in a plain
+    mean the larger change decides the order of the cells alone. The weights are not negative and add up to 1, so the
+    mean is complete to the mean of the changes with these weights.
+    """
+
+    def weights(self, maps: list[Tensor]) -> Tensor:
+        """In inverse proportion to Σ|A|; a part that is nought everywhere leaves the word to the others."""
+        sizes = torch.stack([one.flatten(1).abs().sum(1) for one in maps])
+        inverse = torch.where(sizes > 0.0, 1.0 / sizes.where(sizes > 0.0, 1.0), 0.0)
+        total = inverse.sum(0)
+        return torch.where(total > 0.0, inverse / total.where(total > 0.0, 1.0), 1.0 / len(maps))
+
+
+def weighted_sum(weights: Tensor, values: list[Tensor]) -> Tensor:
+    """Σ over parts of ``weights`` ``(parts, batch)`` times values ``(batch, …)``."""
+    return reduce(torch.add, (beside(weight, value) * value for weight, value in zip(weights, values, strict=True)))
 
 
 @dataclass(frozen=True)
