@@ -7,7 +7,7 @@ Conventions
 One *pass* is one input sent through the model once, its backward pass included where a gradient is taken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
@@ -117,32 +117,51 @@ def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 @contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode inside, every module's own mode outside; enough around a pass that takes no gradient."""
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
+    try:
+        yield model
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
 def unchanged(model: nn.Module) -> Iterator[nn.Module]:
     """Evaluation mode with frozen parameters inside; modes, hooks, attributes, ``requires_grad`` as before outside.
 
     Holds even where the body raises, so that an explainer that fails leaves no hook behind.
     """
     attributes = {module: dict(vars(module)) for module in model.modules()}
-    hooks = {module: _hook_tables(module) for module in attributes}
-    wanted_gradients = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    model.eval()
+    hooks = {module: {name: dict(vars(module)[name]) for name in HOOK_TABLES} for module in attributes}
+    wanted_gradients = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if any(module.training for module in attributes):
+        model.eval()
     for parameter in wanted_gradients:
         parameter.requires_grad_(False)
     try:
         yield model
     finally:
         for module, before in attributes.items():
-            for left_behind in set(vars(module)) - set(before):
+            for left_behind in vars(module).keys() - before.keys():
                 del vars(module)[left_behind]
             vars(module).update(before)
             for name, table in hooks[module].items():
-                live = getattr(module, name)
-                live.clear()
-                live.update(table)
-        for parameter, wanted in wanted_gradients.items():
-            parameter.requires_grad_(wanted)
+                _restored(vars(module)[name], table)
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        for parameter in wanted_gradients:
+            parameter.requires_grad_(True)
 
 
-def _hook_tables(module: nn.Module) -> dict[str, dict[int, Any]]:
-    """Copies of the tables in which PyTorch keeps a module's hooks and what it knows of them."""
-    return {name: dict(table) for name, table in vars(module).items() if "_hooks" in name and isinstance(table, dict)}
+# The tables in which PyTorch keeps a module's hooks and what it knows of them.
+HOOK_TABLES = tuple(name for name, table in vars(nn.Module()).items() if "_hooks" in name and isinstance(table, dict))
+
+
+def _restored(live: dict[int, Any], before: Mapping[int, Any]) -> None:
+    if live or before:
+        live.clear()
+        live.update(before)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from audio_xai.core import Explainer, logits_of, unchanged
+from audio_xai.core import Explainer, evaluating, logits_of
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import inputs_per_call, slices
 
@@ -59,7 +59,7 @@ class Forward:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Logits ``(n, classes)``."""
-        with unchanged(self.model), torch.inference_mode():
+        with evaluating(self.model), torch.inference_mode():
             return logits_of(self.model, inputs, targets)
 
     def passes(self, inputs: Tensor) -> int:

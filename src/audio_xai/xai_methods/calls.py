@@ -63,7 +63,7 @@ def explained(
         return torch.cat([one_call(model, inputs[rows], targets[rows]) for rows in slices(len(inputs), size)])
 
     def one_call(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        part = attribute(model, inputs.clone().requires_grad_(True), targets).detach()
+        part = attribute(model, inputs.detach().requires_grad_(True), targets).detach()
         if part.shape != inputs.shape:
             raise UserError(
                 f"the method returned attributions of shape {tuple(part.shape)} for inputs of shape "
@@ -133,6 +133,6 @@ def _check(inputs: Tensor, targets: Tensor) -> None:
             f"targets are {targets.dtype} of shape {tuple(targets.shape)} for {len(inputs)} inputs; give one int64 "
             "class index a sample"
         )
-    broken = [row for row, sample in enumerate(inputs) if not bool(torch.isfinite(sample).all())]
-    if broken:
-        raise UserError(f"sample {broken[0]} of the inputs contains NaN or infinity; leave it out or repair it")
+    if not bool(torch.isfinite(inputs).all()):
+        broken = int(torch.nonzero(~torch.isfinite(inputs).flatten(1).all(1))[0, 0])
+        raise UserError(f"sample {broken} of the inputs contains NaN or infinity; leave it out or repair it")
