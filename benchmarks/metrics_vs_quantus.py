@@ -44,6 +44,7 @@ from audio_xai.metrics.quantus_compat import complexity, faithfulness, randomisa
 from audio_xai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
 from audio_xai.metrics.robustness import AverageSensitivity, SignalNoise
 from audio_xai.models import ARCHITECTURES, build
+from audio_xai.models.front_end import prepared_for
 from audio_xai.utils.commands import run_command
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import keep_freed_memory, select_device, slices
@@ -113,7 +114,9 @@ def setup(architecture: str, size: int, device: torch.device) -> Setup:
     end_s = 0.3 + 0.6 * torch.rand(CLIPS, 1, generator=random)
     tones = 0.3 * torch.sin(2 * torch.pi * pitch_hz * time_s) * (time_s < end_s)
     clips = tones + 0.003 * torch.randn(CLIPS, 16_000, generator=random)
-    body = build(architecture, domain, CLASSES, seed=0).body.eval().to(device)
+    model = build(architecture, domain, CLASSES, seed=0)
+    prepared_for(model, device)
+    body = model.body.eval()
     inputs = domain.analysis(clips[:, None]).to(device)
     targets = torch.randint(CLASSES, (CLIPS,), generator=random).to(device)
     return Setup(body, inputs, targets, Silence(domain))

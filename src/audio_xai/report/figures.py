@@ -142,12 +142,27 @@ def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Direc
         drawn["resolution_curves"] = partial(resolution_curves, cells, directions, names)
     if not differences.empty:
         drawn["audio_minus_image"] = partial(difference_forest, differences, directions, names)
+    written = [path for name, draw in drawn.items() for path in _save(draw, destination / name)]
+    return written + write_overlays(overlays, destination)
+
+
+def write_overlays(overlays: Sequence[Overlay], destination: Path) -> list[Path]:
+    """Every sample's attributions as PNG and PDF, ``overlay_<title>``.
+
+    Raises
+    ------
+    UserError
+        If two overlays share a title, or a file cannot be written.
+    """
+    named: dict[str, Overlay] = {}
     for overlay in overlays:
-        name = f"overlay_{_plain(overlay.title)}"
-        if name in drawn:
+        if named.setdefault(f"overlay_{_plain(overlay.title)}", overlay) is not overlay:
             raise UserError(f"two overlays are titled {overlay.title!r}; give every overlay a title of its own")
-        drawn[name] = partial(attribution_overlay, overlay)
-    return [path for name, draw in drawn.items() for path in _save(draw, destination / name)]
+    return [
+        path
+        for name, overlay in named.items()
+        for path in _save(partial(attribution_overlay, overlay), destination / name)
+    ]
 
 
 def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figure:

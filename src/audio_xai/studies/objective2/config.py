@@ -10,8 +10,8 @@ from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.xai_methods.adaptations import ADAPTATIONS, FEWEST_GRADIENTS
 
-# Those that explain spectrograms; pull-back and bands explain models of waveforms.
-OF_SPECTROGRAMS = tuple(name for name in ADAPTATIONS if name not in ("pullback", "bandwise"))
+# All whose maps have the cells of a domain; bands in frames of 10 ms are cells of none.
+COMPARED = tuple(name for name in ADAPTATIONS if name != "bandwise")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Objective2Config:
     ground_truth: tuple[str, ...] = option(
         ("cues", "mixtures", "sequences"), "clips of which it is known where relevance belongs"
     )
-    adaptations: tuple[str, ...] = option(OF_SPECTROGRAMS, "adaptations, peers and controls")
+    adaptations: tuple[str, ...] = option(COMPARED, "adaptations, peers and controls")
     gradients: tuple[int, ...] = option((16, 32), "gradients that each adaptation may spend on a clip")
     ground_truth_gradients: int = option(32, "gradients on clips of ground truth")
     references: int = option(512, "training clips from which baselines learn what is usual")
@@ -48,7 +48,7 @@ class Objective2Config:
     checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
     def __post_init__(self) -> None:
-        require_known("adaptation", self.adaptations, ADAPTATIONS)
+        require_known("adaptation", self.adaptations, COMPARED)
         two_dimensional = [name for name, value in ARCHITECTURES.items() if value.dimensions == 2]
         require_known("architecture", self.architectures, two_dimensional)
         if self.ground_truth:

@@ -1,19 +1,19 @@
 """First stage: train what has no checkpoint, choose clips, explain them by every adaptation at every budget."""
 
 import time
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audio_xai.core import Explainer
 from audio_xai.datasets import Dataset, summary_of_skipped
-from audio_xai.datasets.ground_truth import plant
+from audio_xai.datasets.ground_truth import cue_reliance, plant
 from audio_xai.models import checkpoints
 from audio_xai.models.front_end import Classifier
-from audio_xai.models.training import Labelled, accuracy
 from audio_xai.studies.models import dataset_of, ensure_model, recordings_of
 from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.materials import MATERIALS, Material
@@ -82,7 +82,7 @@ def _save_inputs(place: Place, model: Classifier, card: checkpoints.Card, device
         "levels": levels,
         "labels": clips.labels,
         "predictions": predictions,
-        "targets": predictions.clone() if material.targets is None else material.targets,
+        "targets": (predictions if material.targets is None else material.targets).clone(),
     }
     if material.mask is not None:
         tensors["masks"] = material.mask(cell.domain)
@@ -102,28 +102,21 @@ def _save_inputs(place: Place, model: Classifier, card: checkpoints.Card, device
 
 
 def _proof(cell: Cell, model: Classifier, device: torch.device) -> dict[str, float]:
-    """Accuracy of a model of planted cues with them, without them and with another class's: that it goes by them."""
+    """That a model of planted cues goes by them, as :class:`CueReliance` tells it; empty for other models."""
     if cell.wanted.cues is None:
         return {}
     cued = plant(recordings_of(cell.wanted).part("test"), cell.wanted.cues)
-    versions = {
-        "with_cue": cued.dataset,
-        "without_cue": cued.without_cue(),
-        "with_swapped_cue": cued.with_swapped_cue(),
-    }
-    return {
-        name: round(accuracy(model, Labelled(clips.inputs, clips.labels), device), 6)
-        for name, clips in versions.items()
-    }
+    return asdict(cue_reliance(lambda waveforms: model.eval()(waveforms.to(device)).cpu(), cued))
 
 
 def _save_attributions(place: Place, model: Classifier, method: Method, device: torch.device) -> None:
     tensors, _ = place.store.load_tensors(place.inputs())
-    inputs, targets = tensors["levels"].to(device), tensors["targets"].to(device)
-    training = _kept_levels(place, model, device)
-    explainer = explainer_of(method, place.cell.domain, training, place.seed)
+    targets = tensors["targets"].to(device)
+    inputs = tensors["waveforms" if method.of_waveforms else "levels"].to(device)
+    training = _training_inputs(place, model, method, device)
+    explainer = explainer_of(place.cell, method, training, place.seed)
     started = time.perf_counter()
-    made = _explained(explainer, model, inputs, targets)
+    made = _explained(explainer, model if method.of_waveforms else model.body, inputs, targets)
     seconds = time.perf_counter() - started
     metadata: dict[str, Any] = {
         "method": method.name,
@@ -135,14 +128,20 @@ def _save_attributions(place: Place, model: Classifier, method: Method, device: 
     place.store.log("explained", cell=place.cell.label(), **metadata)
 
 
-def _explained(explainer: Explainer, model: Classifier, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+def _explained(explainer: Explainer, model: nn.Module, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """Attributions and, where they claim to be complete, the change that they should add up to."""
     if not isinstance(explainer, Integrating):
-        return {"attributions": explainer(model.body, inputs, targets)}
-    integral = explainer.attribute(model.body, inputs, targets)
+        return {"attributions": explainer(model, inputs, targets)}
+    integral = explainer.attribute(model, inputs, targets)
     return {"attributions": integral.attributions, "change": integral.change}
 
 
 @lru_cache(maxsize=1)
 def _kept_levels(place: Place, model: Classifier, device: torch.device) -> Tensor:
     return training_levels(place.cell, model, place.references, device)
+
+
+def _training_inputs(place: Place, model: Classifier, method: Method, device: torch.device) -> Tensor:
+    if method.of_waveforms:
+        return training_waveforms(place.cell, place.references)
+    return _kept_levels(place, model, device)

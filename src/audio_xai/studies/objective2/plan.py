@@ -11,7 +11,8 @@ from torch import Tensor
 from audio_xai import datasets
 from audio_xai.core import Explainer, configuration_of
 from audio_xai.datasets.sources import known_split
-from audio_xai.domains import LogMel
+from audio_xai.domains import Domain, LogMel, Stft, Waveform
+from audio_xai.domains.stft_cells import stft_beside
 from audio_xai.models import checkpoints
 from audio_xai.models.training import TrainingConfig
 from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, audio_format_for, domain_for, weights_path
@@ -19,7 +20,8 @@ from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.materials import cue_design
 from audio_xai.utils.seeding import derived_seed
 from audio_xai.utils.store import Store
-from audio_xai.xai_methods.adaptations import Setting, adaptation
+from audio_xai.xai_methods.adaptations import ONLY_FOR, Setting, adaptation
+from audio_xai.xai_methods.pullback import PullBack
 
 STUDY = "objective2"
 
@@ -50,10 +52,20 @@ class Cell:
 
     @property
     def domain(self) -> LogMel:
-        """Where its explanations live."""
+        """What the model's body sees, and where most explanations live."""
         domain = domain_for(self.wanted.dataset, self.wanted.architecture, self.wanted.resolution)
         assert isinstance(domain, LogMel)
         return domain
+
+    @property
+    def recorded(self) -> Waveform:
+        """What the model as a whole takes."""
+        return Waveform(self.domain.sample_rate_hz, self.domain.duration_s)
+
+    @property
+    def stft(self) -> Stft:
+        """In which sounds are removed from clips."""
+        return stft_beside(self.domain)
 
     def label(self) -> str:
         """Short name for logs and progress."""
@@ -66,6 +78,11 @@ class Method:
 
     name: str
     gradients: int
+
+    @property
+    def of_waveforms(self) -> bool:
+        """Whether it explains the whole model from the waveform on, not its body."""
+        return ONLY_FOR.get(self.name) is Waveform
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,10 @@ class Place:
         """Attributions of one method."""
         return self.store.tensors_path(self.folder, self._name(method))
 
+    def curves(self, method: Method, scorers: object) -> Path:
+        """Insertion and deletion curves of one method."""
+        return self.store.tensors_path(self.folder, f"curves-{self.scores(method, scorers).stem}")
+
     def scores(self, method: Method, scorers: object) -> Path:
         """Scores of one method by these scorers."""
         deciding = derived_seed(self._configuration(method), configuration_of(scorers))
@@ -110,7 +131,7 @@ class Place:
         return f"{method.name}-{method.gradients}-{deciding % 16**8:08x}"
 
     def _configuration(self, method: Method) -> object:
-        return configuration_of(adaptation(method.name, blank_setting(self.cell.domain, method.gradients, self.seed)))
+        return configuration_of(blank_explainer(self.cell, method, self.seed))
 
 
 def cells(config: Objective2Config) -> list[Cell]:
@@ -131,28 +152,50 @@ def place_of(config: Objective2Config, cell: Cell) -> Place:
 
 
 def methods_of(config: Objective2Config, cell: Cell) -> list[Method]:
-    """Adaptations with every number of gradients, those that always cost the same once."""
+    """Adaptations with every number of gradients, those that always cost the same once.
+
+    Masks of ground truth are those of spectrograms, so explanations of waveforms are left out there.
+    """
     return [
-        Method(name, gradients)
+        method
         for name in config.adaptations
-        for gradients in _different(name, cell.domain, cell.gradients, config.metric_seed)
+        for method in _different(cell, name, config.metric_seed)
+        if cell.material == "clips" or not method.of_waveforms
     ]
 
 
-def explainer_of(method: Method, domain: LogMel, training_inputs: Tensor, seed: int) -> Explainer:
-    """The method with baselines learnt from training inputs ``(clips, 1, *domain.shape)``."""
-    return adaptation(method.name, Setting(domain, training_inputs, method.gradients, seed))
+def seen_by(cell: Cell, method: Method) -> LogMel | Waveform:
+    """In which domain a method takes the clips."""
+    return cell.recorded if method.of_waveforms else cell.domain
+
+
+def told_in(cell: Cell, method: Method) -> Domain:
+    """In which domain a method's attributions live."""
+    explainer = blank_explainer(cell, method, 0)
+    return explainer.domain if isinstance(explainer, PullBack) else cell.domain
+
+
+def explainer_of(cell: Cell, method: Method, training_inputs: Tensor, seed: int) -> Explainer:
+    """The method with baselines learnt from training inputs ``(clips, 1, *shape)`` in the domain that it takes."""
+    return adaptation(method.name, Setting(seen_by(cell, method), training_inputs, method.gradients, seed))
+
+
+def blank_explainer(cell: Cell, method: Method, seed: int) -> Explainer:
+    """What a method is, apart from what it learns from data."""
+    return adaptation(method.name, _blank_setting(seen_by(cell, method), method.gradients, seed))
 
 
 @lru_cache(maxsize=64)
-def blank_setting(domain: LogMel, gradients: int, seed: int) -> Setting:
-    """Setting with one featureless training input: what a method is, apart from what it learns from data."""
-    return Setting(domain, torch.full((1, 1, *domain.shape), domain.floor_db / 2.0), gradients, seed)
+def _blank_setting(domain: LogMel | Waveform, gradients: int, seed: int) -> Setting:
+    """Setting with one featureless training input."""
+    middle = sum(domain.value_range) / 2.0 + 0.1
+    return Setting(domain, torch.full((1, 1, *domain.shape), middle), gradients, seed)
 
 
-def _different(name: str, domain: LogMel, gradients: Sequence[int], seed: int) -> Sequence[int]:
-    made = {adaptation(name, blank_setting(domain, budget, seed)) for budget in gradients}
-    return gradients if len(made) > 1 else gradients[:1]
+def _different(cell: Cell, name: str, seed: int) -> list[Method]:
+    methods = [Method(name, gradients) for gradients in cell.gradients]
+    made = {blank_explainer(cell, method, seed) for method in methods}
+    return methods if len(made) > 1 else methods[:1]
 
 
 def _resolved(names: Sequence[str]) -> list[str]:

@@ -10,18 +10,16 @@ import torch
 from torch import Tensor
 
 from audio_xai.baselines import Baseline, Silence, SpeechShapedNoise
-from audio_xai.domains import Waveform
-from audio_xai.domains.stft_cells import stft_beside
 from audio_xai.metrics.batch import Batch, PassMetric, begin
 from audio_xai.metrics.complexity import Complexity, Sparseness
 from audio_xai.metrics.engine import Outcome, run
-from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
-from audio_xai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
+from audio_xai.metrics.faithfulness import FaithfulnessCorrelation, ResynthesisFaithfulness
+from audio_xai.metrics.faithfulness.ranking import ranks_cells
 from audio_xai.metrics.localisation import PointingGame, RelevanceMass, RelevanceRank
 from audio_xai.studies.models import load_model
 from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.explanations import training_waveforms
-from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, cells, methods_of, place_of
+from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, cells, methods_of, place_of, told_in
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -38,15 +36,17 @@ LOCALISATION: dict[str, PassMetric] = {
 
 @dataclass(frozen=True)
 class Scorers:
-    """What judges one kind of clips: sounds through the whole model, and levels through its body.
+    """What judges one method's attributions of one kind of clips.
 
     Attributes
     ----------
-    sounds, levels : tuple of (name, PassMetric)
-        Metrics by the name under which their scores are stored.
+    removal : ResynthesisFaithfulness or None
+        By what is left of the sounds, through the whole model; the worst removal of each clip counts.
+    levels : tuple of (name, PassMetric)
+        By what the model's body sees; each with the name under which its scores are stored.
     """
 
-    sounds: tuple[tuple[str, PassMetric], ...]
+    removal: ResynthesisFaithfulness | None
     levels: tuple[tuple[str, PassMetric], ...]
 
 
@@ -56,7 +56,9 @@ class Unit:
 
     place: Place
     method: Method
+    scorers: Scorers
     path: Path
+    curves: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,37 +72,24 @@ class Explained:
     metadata: dict[str, Any]
 
 
+@lru_cache(maxsize=8)
 def removals_of(config: Objective2Config, cell: Cell) -> tuple[Baseline, Baseline]:
     """Silence, and noise with the spectrum of the training clips at the stated ratio below each clip."""
-    domain = cell.domain
-    silence = Silence(Waveform(domain.sample_rate_hz, domain.duration_s))
     training = training_waveforms(cell, config.references)
-    return silence, SpeechShapedNoise.of(training, config.removal_snr_db, config.metric_seed)
+    return Silence(cell.recorded), SpeechShapedNoise.of(training, config.removal_snr_db, config.metric_seed)
 
 
-def scorers_of(config: Objective2Config, cell: Cell) -> Scorers:
-    """What judges the clips of a cell."""
+def scorers_of(config: Objective2Config, cell: Cell, method: Method) -> Scorers:
+    """What judges a method's attributions of the clips of a cell."""
     if cell.material != "clips":
-        located = {
-            "relevance_rank": RelevanceRank(),
-            "relevance_mass": RelevanceMass(),
-            "pointing_game": PointingGame(),
-        }
-        return Scorers((), tuple(located.items()))
-    return Scorers(tuple(_sound_scorers(config, cell).items()), tuple(_level_scorers(config, cell).items()))
+        return Scorers(None, tuple(LOCALISATION.items()))
+    removal = ResynthesisFaithfulness(
+        told_in(cell, method), cell.stft, removals_of(config, cell), config.curve_steps, config.metric_seed
+    )
+    return Scorers(removal, () if method.of_waveforms else _level_scorers(config, cell))
 
 
-@lru_cache(maxsize=4)
-def _sound_scorers(config: Objective2Config, cell: Cell) -> Mapping[str, PassMetric]:
-    domain, stft, removals = cell.domain, stft_beside(cell.domain), removals_of(config, cell)
-    chosen = {WORST_REMOVAL: removals} | {name: (removal,) for name, removal in zip(REMOVALS, removals, strict=True)}
-    return {
-        name: ResynthesisFaithfulness(domain, stft, some, config.curve_steps, config.metric_seed)
-        for name, some in chosen.items()
-    }
-
-
-def _level_scorers(config: Objective2Config, cell: Cell) -> Mapping[str, PassMetric]:
+def _level_scorers(config: Objective2Config, cell: Cell) -> tuple[tuple[str, PassMetric], ...]:
     silence = Silence(cell.domain)
     by_patch = {
         f"faithfulness_correlation_{patch}": FaithfulnessCorrelation(
@@ -108,7 +97,7 @@ def _level_scorers(config: Objective2Config, cell: Cell) -> Mapping[str, PassMet
         )
         for patch in config.faithfulness_patches
     }
-    return by_patch | {"sparseness": Sparseness(), "complexity": Complexity()}
+    return (*by_patch.items(), ("sparseness", Sparseness()), ("complexity", Complexity()))
 
 
 def explained_cells(config: Objective2Config) -> list[Cell]:
@@ -133,8 +122,12 @@ def explained_cells(config: Objective2Config) -> list[Cell]:
 
 def units(config: Objective2Config, cell: Cell) -> list[Unit]:
     """All work in one cell."""
-    place, scorers = place_of(config, cell), scorers_of(config, cell)
-    return [Unit(place, method, place.scores(method, scorers)) for method in methods_of(config, cell)]
+    place = place_of(config, cell)
+    return [
+        Unit(place, method, scorers, place.scores(method, scorers), place.curves(method, scorers))
+        for method in methods_of(config, cell)
+        for scorers in (scorers_of(config, cell, method),)
+    ]
 
 
 def compute(config: Objective2Config) -> list[Path]:
@@ -148,8 +141,7 @@ def compute(config: Objective2Config) -> list[Path]:
     device = select_device(config.device)
     planned = [(cell, units(config, cell)) for cell in explained_cells(config)]
     left = [(cell, [unit for unit in work if not unit.path.exists()]) for cell, work in planned]
-    due_passes = sum(len(work) * passes_of(config, cell) for cell, work in left)
-    with bar(due_passes, "metrics", "pass") as progress:
+    with bar(sum(passes_of(unit) for _, work in left for unit in work), "metrics", "pass") as progress:
         for cell, due in left:
             if due:
                 progress.set_postfix_str(cell.label())
@@ -157,14 +149,14 @@ def compute(config: Objective2Config) -> list[Path]:
     return [unit.path for _, work in planned for unit in work]
 
 
-def passes_of(config: Objective2Config, cell: Cell) -> int:
-    """Model passes that all metrics take on one method's attributions of a cell, what methods share included."""
-    scorers, body = scorers_of(config, cell), torch.nn.Identity()
-    sounds = torch.empty(cell.count, 1, cell.domain.samples, device="meta")
+def passes_of(unit: Unit) -> int:
+    """Model passes that a unit's metrics take by themselves, those that methods share included."""
+    cell, body = unit.place.cell, torch.nn.Identity()
+    sounds = torch.empty(cell.count, 1, *cell.recorded.shape, device="meta")
     levels = torch.empty(cell.count, 1, *cell.domain.shape, device="meta")
-    return sum(metric.passes(body, sounds) for _, metric in scorers.sounds) + sum(
-        metric.passes(body, levels) for _, metric in scorers.levels
-    )
+    removal = unit.scorers.removal
+    by_sound = 0 if removal is None else removal.passes(body, sounds)
+    return by_sound + sum(metric.passes(body, levels) for _, metric in unit.scorers.levels)
 
 
 def explained(config: Objective2Config, cell: Cell, device: torch.device) -> Explained:
@@ -184,22 +176,37 @@ def explained(config: Objective2Config, cell: Cell, device: torch.device) -> Exp
 
 def _score(config: Objective2Config, cell: Cell, due: list[Unit], device: torch.device, progress: Any) -> None:
     """Carry out units of one cell, passes that they share once, and store each as soon as it is done."""
-    clips, scorers = explained(config, cell, device), scorers_of(config, cell)
+    clips = explained(config, cell, device)
     for unit in due:
         tensors, made = unit.place.store.load_tensors(unit.place.attributions(unit.method))
-        attributions = tensors["attributions"].to(device)
-        scorings = [
-            begin(metric, batch, attributions)
-            for batch, metrics in ((clips.sounds, scorers.sounds), (clips.levels, scorers.levels))
-            for _, metric in metrics
-        ]
-        names = [name for name, _ in (*scorers.sounds, *scorers.levels)]
-        outcomes = dict(zip(names, run(scorings, progress.update), strict=True))
+        outcomes = _outcomes(unit, clips, tensors["attributions"].to(device), progress)
         if "change" in tensors:
             outcomes[GAP] = _gap(tensors, made)
         shared = _shared_columns(config, cell, unit, clips.metadata, made)
+        # Rows last: where they are, the unit is done.
         unit.place.store.save_rows(unit.path, _rows(shared, clips, outcomes))
         unit.place.store.log("scored", cell=cell.label(), method=unit.method.name, gradients=unit.method.gradients)
+
+
+def _outcomes(unit: Unit, clips: Explained, attributions: Tensor, progress: Any) -> dict[str, Outcome]:
+    """Scores of one unit by metric; the curves under the removals go into the store."""
+    removal, levels = unit.scorers.removal, unit.scorers.levels
+    on_levels = [begin(metric, clips.levels, attributions) for _, metric in levels]
+    if removal is None:
+        return dict(zip((name for name, _ in levels), run(on_levels, progress.update), strict=True))
+    removal.check(clips.sounds, attributions)
+    curves, *others = run([removal.tracing(clips.sounds, attributions), *on_levels], progress.update)
+    fractions = removal.fractions.to(curves.scores.device)
+    unit.place.store.save_tensors(unit.curves, {"curves": curves.scores, "fractions": fractions}, {})
+    return _by_removal(curves, fractions, attributions) | dict(zip((name for name, _ in levels), others, strict=True))
+
+
+def _by_removal(curves: Outcome, fractions: Tensor, attributions: Tensor) -> dict[str, Outcome]:
+    """Insertion minus deletion under each removal and under the worst one of every clip."""
+    areas = torch.trapezoid(curves.scores, fractions)
+    scores = torch.where(ranks_cells(attributions)[:, None], areas[..., 0] - areas[..., 1], torch.nan)
+    named = dict(zip(REMOVALS, scores.unbind(1), strict=True)) | {WORST_REMOVAL: scores.amin(1)}
+    return {name: Outcome(values, curves.passes, curves.seconds) for name, values in named.items()}
 
 
 def _gap(tensors: Mapping[str, Tensor], made: Mapping[str, Any]) -> Outcome:
@@ -220,7 +227,7 @@ def _shared_columns(
         "model": cell.wanted.architecture,
         "training_seed": cell.wanted.training.seed,
         "checkpoint": metadata["checkpoint"],
-        "domain": cell.domain.name,
+        "domain": told_in(cell, unit.method).name,
         "resolution": cell.wanted.resolution,
         "method": unit.method.name,
         "map_passes": made["passes"],

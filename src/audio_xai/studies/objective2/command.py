@@ -1,0 +1,65 @@
+"""Command lines of Objective 2's scripts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from audio_xai.studies.objective2.adapted import checks, write_clips
+from audio_xai.studies.objective2.config import PROFILES, Objective2Config
+from audio_xai.studies.objective2.explanations import explain
+from audio_xai.studies.objective2.plan import STUDY
+from audio_xai.studies.objective2.scores import compute
+from audio_xai.utils.configuration import parse
+from audio_xai.utils.hardware import keep_freed_memory
+from audio_xai.utils.store import Store
+
+Stage = Callable[[Objective2Config], None]
+
+
+def adapt(config: Objective2Config) -> None:
+    """Train, explain, and print how complete the attributions are and what they cost."""
+    made = explain(config)
+    print(f"{len(made)} sets of attributions in {made[0].parent.parent}\n")
+    table = checks(config).groupby(["method", "gradients"], sort=False)[
+        ["passes", "gap_median", "gap_p95", "ms_a_clip"]
+    ]
+    print("Medians over models: completeness gap |ΣA − ΔF| / |ΔF|, passes and time of one map\n")
+    print(table.median().round(4).to_string())
+    written = write_clips(config)
+    print("\nThree clips, to look at and to hear (original, kept, removed):")
+    for path in written:
+        if path.suffix != ".flac":
+            print(f"  {path}")
+    sounds = [path for path in written if path.suffix == ".flac"]
+    print(f"  {len(sounds)} sounds in {sounds[0].parent}")
+
+
+def evaluate(config: Objective2Config) -> None:
+    """Score every attribution."""
+    made = compute(config)
+    print(f"{len(made)} shards of scores in {made[0].parent.parent}")
+
+
+def run(
+    stages: Sequence[Stage],
+    description: str,
+    command: str,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parse the options, note them in the store and run the stages one after the other."""
+    examples = (
+        command,
+        f"{command} --profile standard",
+        f'{command} --datasets "[fsdd]" --architectures "[small_cnn, alexnet]"',
+        f"{command} --profile standard --print_config > my_study.yaml",
+        f"{command} --config my_study.yaml",
+    )
+    config = parse(Objective2Config, PROFILES, description, examples, argv)
+    keep_freed_memory()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    Store(Path(config.results), STUDY).save_config(config.profile, asdict(config))
+    for stage in stages:
+        stage(config)
