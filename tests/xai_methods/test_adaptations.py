@@ -3,6 +3,7 @@
 import json
 import math
 
+import captum.attr
 import pytest
 import torch
 from tiny_models import Counting, Function, Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
@@ -13,6 +14,7 @@ from audio_xai.core import Explainer, configuration_of
 from audio_xai.domains import Domain, LogMel, Pixels, Waveform
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods.adaptations import ADAPTATIONS, DUAL_SMOOTHING_CELLS, Setting, adaptation, suited
+from audio_xai.xai_methods.audibility import inaudible_share
 from audio_xai.xai_methods.combinations import BalancedMean, Integrating, MeanOf, Smoothed
 from audio_xai.xai_methods.explained_scores import LogOdds
 from audio_xai.xai_methods.path_integral import PathIntegral
@@ -36,6 +38,8 @@ FREE = {"energy": 0, "edges": 0, "random": 0, "grad_x_level": 1}
 ELSEWHERE = {"pullback", "bandwise"}
 PAIRS = [(kind, name) for kind, (domain, *_) in CASES.items() for name in suited(domain)]
 EVERY = pytest.mark.parametrize(("kind", "name"), PAIRS)
+# Those with a sum to converge to; guided need not on kinks, and one gradient never does.
+NO_INTEGRAL = {*FREE, "smooth_grad", "guided"}
 
 
 def made(kind: str, name: str, gradients: int = 16, seed: int = 0) -> Explainer:
@@ -101,18 +105,17 @@ def test_the_seed_decides_what_is_random(name: str) -> None:
     assert torch.equal(made("log_mel", name, seed=1)(model, inputs, TARGETS), other)
 
 
-@EVERY
+@pytest.mark.parametrize(("kind", "name"), [pair for pair in PAIRS if pair[1] not in NO_INTEGRAL])
 def test_is_complete_to_the_change_it_says(kind: str, name: str) -> None:
     _, model, _, inputs = CASES[kind]
-    if not isinstance(made(kind, name), Integrating) or name in ("guided", "grad_x_level"):
-        pytest.skip("no integral that converges on kinks")
-    # Random paths average gaps away slowly; all others lose most of theirs from 16 to 512 gradients.
+    assert isinstance(made(kind, name), Integrating)
+    # Random paths average gaps away slowly; all others lose most of theirs from 16 to 192 gradients.
     missing = {}
-    for gradients in (16, 512):
+    for gradients in (16, 192):
         integral = made(kind, name, gradients).attribute(model, inputs, TARGETS)
         missing[gradients] = float((integral.attributions.flatten(1).sum(1) - integral.change).abs().max())
         assert integral.gradients.tolist() == [gradients - (name == "contrastive")] * 4
-    assert missing[512] < max(0.05 * float(integral.change.abs().max()), 0.35 * missing[16], 1e-9)
+    assert missing[192] < max(0.08 * float(integral.change.abs().max()), 0.5 * missing[16], 1e-9)
 
 
 def test_are_made_of_the_pieces_their_names_say() -> None:
@@ -132,6 +135,17 @@ def test_are_made_of_the_pieces_their_names_say() -> None:
     references = PathIntegral(FromDrawn(References.of(training, 16)), Midpoint(1), draws=8)
     halves[1] = references(model, inputs, TARGETS)
     torch.testing.assert_close(two(model, inputs, TARGETS), (halves[0] + halves[1]) / 2.0)
+
+
+@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("name", ["plain", "silence", "median", "mean"])
+def test_on_a_straight_line_is_captums_for_the_same_nodes(kind: str, name: str) -> None:
+    _, model, _, inputs = CASES[kind]
+    explainer = made(kind, name)
+    expected = captum.attr.IntegratedGradients(model).attribute(
+        inputs, explainer.path.baseline(inputs), target=TARGETS, n_steps=16, method="riemann_middle"
+    )
+    torch.testing.assert_close(explainer(model, inputs, TARGETS), expected.detach(), rtol=1e-10, atol=1e-12)
 
 
 def test_plain_of_a_linear_model_is_exact_and_so_is_two_missingness() -> None:
@@ -228,6 +242,16 @@ def test_inaudible_cells_are_worth_exactly_nothing() -> None:
     attributions = made("log_mel", "audible")(model, inputs, TARGETS)
     assert not attributions[inaudible].any()
     assert bool(attributions[~inaudible].any())
+
+
+def test_the_inaudible_share_is_what_the_audible_path_leaves_out() -> None:
+    _, model, _, inputs = CASES["log_mel"]
+    share = inaudible_share(model, inputs, TARGETS, LEVELS)
+    heard = made("log_mel", "audible").attribute(model, inputs, TARGETS).change
+    whole = made("log_mel", "silence").attribute(model, inputs, TARGETS).change
+    torch.testing.assert_close(share, 1.0 - heard / whole)
+    silence = Silence(LEVELS)(inputs)
+    assert bool(inaudible_share(model, silence, TARGETS, LEVELS).isnan().all())
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from audio_xai.baselines import Constant, References
 from audio_xai.utils.errors import UserError
 from audio_xai.xai_methods.path_integral import PathIntegral
-from audio_xai.xai_methods.paths import FadeIn, FromDrawn, Straight
-from audio_xai.xai_methods.quadrature import Doubling, Midpoint, Partition, Trapezoid
+from audio_xai.xai_methods.paths import FadeIn, FromDrawn, Path, Straight
+from audio_xai.xai_methods.quadrature import Doubling, Midpoint, Trapezoid
 
 ZERO = Straight(Constant(0.0))
 LEVELS = (-40.0 + 15.0 * draw(6, 1, 12, 10, seed=2)).clamp(-80.0, 0.0)
@@ -41,31 +41,36 @@ class Watched(nn.Module):
 
 @pytest.mark.parametrize("path", [ZERO, FadeIn(-80.0)], ids=["straight", "fade-in"])
 @pytest.mark.parametrize("tolerance", [0.3, 0.02, 0.001])
-def test_every_sample_stops_where_its_own_gap_is_small_enough(path: Straight, tolerance: float) -> None:
+def test_every_sample_stops_where_its_own_gap_is_small_enough(path: Path, tolerance: float) -> None:
     model, rule = tiny_cnn(), Doubling(tolerance, first_steps=2, doublings=6)
     integral = PathIntegral(path, rule).attribute(model, LEVELS, TARGETS)
     for row in range(6):
         alone = PathIntegral(path, rule).attribute(model, LEVELS[[row]], TARGETS[[row]])
         torch.testing.assert_close(integral.attributions[[row]], alone.attributions, rtol=1e-10, atol=1e-13)
         assert int(integral.gradients[row]) == int(alone.gradients[0]) == slowly(model, row, path, rule)
+    most = PathIntegral(path, rule).passes(LEVELS[:1]) - 2
     within = integral.gap <= tolerance
-    assert bool((within | (integral.gradients == rule.most_gradients)).all())
-    assert bool(within[integral.gradients < rule.most_gradients].all())
+    assert bool((within | (integral.gradients == most)).all())
+    assert bool(within[integral.gradients < most].all())
 
 
-def slowly(model: nn.Module, row: int, path: Straight, rule: Doubling) -> int:
+def slowly(model: nn.Module, row: int, path: Path, rule: Doubling) -> int:
     """Gradients after which the gap of one sample is small enough, each estimate made from fixed rules anew."""
     sample, target = LEVELS[[row]], TARGETS[[row]]
-    maps = [PathIntegral(path, Midpoint(rule.first_steps)).attribute(model, sample, target)]
-    spent = rule.first_steps
-    estimate = maps[0].attributions
+    first = PathIntegral(path, Midpoint(rule.first_steps)).attribute(model, sample, target)
+    spent, estimate = rule.first_steps, first.attributions
     for doubling in range(rule.doublings + 1):
-        missing = float((estimate.sum() - maps[0].change).abs() / maps[0].change.abs())
+        missing = float((estimate.sum() - first.change).abs() / first.change.abs())
         if missing <= rule.tolerance or doubling == rule.doublings:
             return spent
-        finer = Trapezoid(rule.first_steps) if doubling == 0 else Midpoint(rule.first_steps * 2**doubling)
-        spent += len(finer.partition())
-        estimate = (estimate + PathIntegral(path, finer)(model, sample, target)) / 2.0
+        if isinstance(path, Straight):
+            # All gradients so far and the new ones are one trapezoid rule.
+            estimate = PathIntegral(path, Trapezoid(rule.first_steps * 2 ** (doubling + 1)))(model, sample, target)
+            spent = rule.first_steps * 2 ** (doubling + 1) + 1
+        else:
+            steps = rule.first_steps * 2 ** (doubling + 1)
+            estimate = PathIntegral(path, Midpoint(steps))(model, sample, target)
+            spent += steps
     raise AssertionError
 
 
@@ -144,11 +149,22 @@ def test_random_paths_double_too_and_the_mean_is_kept() -> None:
 
 @pytest.mark.parametrize("first_steps", [1, 3])
 def test_estimates_are_trapezoid_and_midpoint_rules_with_nothing_thrown_away(first_steps: int) -> None:
-    stages = list(Doubling(0.1, first_steps, 3).stages())
-    nodes = torch.cat([stage.nodes for stage in stages]).sort().values
+    stages = list(Doubling(0.1, first_steps, 3).nested())
+    nodes = torch.cat([stage.partition.nodes for stage in stages]).sort().values
     assert len(nodes) == len(torch.unique(nodes))
     torch.testing.assert_close(nodes, torch.linspace(0.0, 1.0, 8 * first_steps + 1, dtype=torch.float64))
-    assert all(isinstance(stage, Partition) for stage in stages)
+    assert [stage.kept for stage in stages] == [0.0, 0.5, 0.5, 0.5]
+    anew = list(Doubling(0.1, first_steps, 3).anew())
+    assert [(len(stage.partition), stage.kept) for stage in anew] == [(first_steps * 2**k, 0.0) for k in range(4)]
+
+
+@pytest.mark.parametrize("path", [ZERO, FadeIn(-80.0)], ids=["straight", "fade-in"])
+def test_a_sample_that_never_gets_there_ends_with_the_finest_fixed_rule(path: Path) -> None:
+    model, rule = tiny_cnn(), Doubling(1e-12, first_steps=3, doublings=4)
+    integral = PathIntegral(path, rule).attribute(model, LEVELS, TARGETS)
+    finest = Trapezoid(48) if path is ZERO else Midpoint(48)
+    expected = PathIntegral(path, finest)(model, LEVELS, TARGETS)
+    torch.testing.assert_close(integral.attributions, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_a_call_of_nothing_is_refused() -> None:

@@ -112,6 +112,9 @@ def test_pull_back_is_the_integral_in_that_domain_and_exactly_complete(domain: I
     there = explain_in(domain, model, PathIntegral(path, rule), WAVEFORMS, TARGETS)
     torch.testing.assert_close(pulled, there, rtol=0, atol=1e-12)
     waveform = PathIntegral(path, rule)(model, WAVEFORMS, TARGETS)
+    integral = PullBack(domain, rule, path).attribute(model, WAVEFORMS, TARGETS, inputs_a_call=3)
+    torch.testing.assert_close(integral.attributions, pulled, rtol=1e-10, atol=1e-13)
+    torch.testing.assert_close(integral.change, change_of(model))
     assert tuple(pulled.shape) == (4, 1, *domain.shape)
     torch.testing.assert_close(pulled.flatten(1).sum(1), waveform.flatten(1).sum(1), rtol=1e-11, atol=1e-13)
 
@@ -138,7 +141,7 @@ def test_the_mean_gradient_is_the_slow_sum_over_gains() -> None:
         model(point).gather(1, TARGETS[:, None]).sum().backward()
         expected += (edges[step + 1] - edges[step]) * point.grad
     explainer = PullBack(INVERTIBLE["stft"])
-    mean = mean_gradient(model, WAVEFORMS, TARGETS, Amplified(depth_db), Midpoint(steps), explainer.explained)
+    mean = mean_gradient(model, WAVEFORMS, TARGETS, Amplified(depth_db), Midpoint(steps), explainer.explained, 3)
     torch.testing.assert_close(mean, expected, rtol=1e-10, atol=1e-13)
     pulled = pulled_back(INVERTIBLE["stft"], mean, WAVEFORMS)
     torch.testing.assert_close(pulled.flatten(1).sum(1), (mean * WAVEFORMS).flatten(1).sum(1), rtol=1e-11, atol=1e-13)

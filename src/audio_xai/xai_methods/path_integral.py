@@ -13,7 +13,7 @@ from audio_xai.xai_methods.accumulation import Score, end_scores, path_sum
 from audio_xai.xai_methods.calls import prepared, require_finite
 from audio_xai.xai_methods.explained_scores import Explained, Logit
 from audio_xai.xai_methods.paths import Curve, Path
-from audio_xai.xai_methods.quadrature import Doubling, Midpoint, Rule
+from audio_xai.xai_methods.quadrature import Doubling, Midpoint, Rule, Stage
 
 DEFAULT_RULE = Midpoint()
 LOGIT = Logit()
@@ -95,7 +95,10 @@ class PathIntegral:
     def passes(self, inputs: Tensor) -> int:
         """Exactly those of a fixed rule; with doubling the most it may take, the two ends of each path included."""
         if isinstance(self.rule, Doubling):
-            return len(inputs) * (self.explained.passes + self.draws * (2 + self.rule.most_gradients))
+            return len(inputs) * (
+                self.explained.passes
+                + self.draws * (2 + sum(len(stage.partition) for stage in self._stages(self.rule)))
+            )
         return len(inputs) * (self.explained.passes + self.draws * len(self.rule.partition()))
 
     def attribute(
@@ -126,6 +129,9 @@ class PathIntegral:
 
         return prepared(model, inputs, targets, measured)
 
+    def _stages(self, rule: Doubling) -> Iterable[Stage]:
+        return rule.nested() if self.path.is_straight else rule.anew()
+
     def _score(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> Score:
         return self.explained.score(model, self.path.destination(inputs), targets, size)
 
@@ -147,25 +153,27 @@ class PathIntegral:
         curve, rows = self.path.curve(inputs, draw), torch.arange(len(inputs), device=inputs.device)
         start, end = end_scores(score, curve, rows, size)
         if isinstance(self.rule, Doubling):
-            return doubled(self.rule, score, curve, end - start, size)
+            return refined(self._stages(self.rule), self.rule.tolerance, score, curve, end - start, size)
         partition = self.rule.of_draw(draw, self.draws)
         attributions = path_sum(score, curve, rows, partition, size)
         return Integral(attributions, end - start, torch.full_like(rows, len(partition)))
 
 
-def doubled(rule: Doubling, score: Score, curve: Curve, change: Tensor, size: int) -> Integral:
+def refined(
+    stages: Iterable[Stage], tolerance: float, score: Score, curve: Curve, change: Tensor, size: int
+) -> Integral:
     """Attributions of every sample, refined until their own completeness gap is small enough."""
     rows = torch.arange(len(change), device=change.device)
     gradients = torch.zeros_like(rows)
     attributions: Tensor | None = None
-    for partition in rule.stages():
-        stage = path_sum(score, curve, rows, partition, size)
+    for stage in stages:
+        fresh = path_sum(score, curve, rows, stage.partition, size)
         if attributions is None:
-            attributions = stage
+            attributions = fresh
         else:
-            attributions[rows] = (attributions[rows] + stage) / 2.0
-        gradients[rows] += len(partition)
-        rows = torch.nonzero(Integral(attributions, change, gradients).gap > rule.tolerance)[:, 0]
+            attributions[rows] = stage.kept * attributions[rows] + (1.0 - stage.kept) * fresh
+        gradients[rows] += len(stage.partition)
+        rows = torch.nonzero(Integral(attributions, change, gradients).gap > tolerance)[:, 0]
         if len(rows) == 0:
             break
     assert attributions is not None

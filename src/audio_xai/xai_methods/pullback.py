@@ -5,6 +5,7 @@ a linear synthesis S, x = S(Z), the same path in Z has the mean gradient S*ḡ, 
 its sum is ⟨ḡ, x⟩ exactly, and it costs no gradient more than the waveform's.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +14,10 @@ from torch.nn import functional
 
 from audio_xai.domains import ErbBands, Invertible
 from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.accumulation import change_along, path_sum
+from audio_xai.xai_methods.accumulation import change_along, end_scores, path_sum
 from audio_xai.xai_methods.calls import input_gradient, prepared, require_finite
 from audio_xai.xai_methods.explained_scores import Explained, Logit
-from audio_xai.xai_methods.path_integral import call_size
+from audio_xai.xai_methods.path_integral import Integral, call_size
 from audio_xai.xai_methods.paths import Amplified, Apart
 from audio_xai.xai_methods.quadrature import Midpoint, Rule
 
@@ -26,10 +27,10 @@ MIDPOINT = Midpoint()
 
 
 def mean_gradient(
-    model: nn.Module, waveforms: Tensor, targets: Tensor, path: Amplified, rule: Rule, explained: Explained
+    model: nn.Module, waveforms: Tensor, targets: Tensor, path: Amplified, rule: Rule, explained: Explained, size: int
 ) -> Tensor:
-    """ḡ = ∫ ∇F(a · x) da by the rule's nodes, ``(batch, 1, time)``; the model is in evaluation mode already."""
-    size, rows = call_size(waveforms), torch.arange(len(waveforms), device=waveforms.device)
+    """ḡ = ∫ ∇F(a · x) da by the rule's nodes, ``(batch, 1, time)``, of a model in evaluation mode; ``size`` a call."""
+    rows = torch.arange(len(waveforms), device=waveforms.device)
     score = explained.score(model, waveforms, targets, size)
     curve = Apart(path.curve(waveforms, 0), path.curve(torch.ones_like(waveforms), 0))
     mean = path_sum(score, curve, rows, rule.partition(), size)
@@ -46,14 +47,11 @@ def pulled_back(domain: Invertible, gradient: Tensor, waveforms: Tensor) -> Tens
     return change_along(adjoint, values)
 
 
-@dataclass(frozen=True)
-class PullBack:
-    """Integrated Gradients of a waveform model from silence, in another domain of the same waveform.
+class OfMeanGradient(ABC):
+    """An explainer of waveforms whose attributions are made of ḡ alone; a frozen dataclass with these fields.
 
     Attributes
     ----------
-    domain : Invertible
-        Where the explanation lives, such as the complex STFT.
     rule : Rule
         Where gradients are taken.
     path : Amplified
@@ -62,19 +60,37 @@ class PullBack:
         The score that is explained.
     """
 
-    domain: Invertible
-    rule: Rule = MIDPOINT
-    path: Amplified = FADE
-    explained: Explained = LOGIT
+    rule: Rule
+    path: Amplified
+    explained: Explained
+
+    @abstractmethod
+    def carried(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
+        """Attributions of waveforms with this mean gradient, which sum to ⟨gradient, waveform⟩."""
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Real attributions ``(batch, 1, *domain.shape)`` of waveforms ``(batch, 1, time)``, in logits."""
+        """Real attributions of waveforms ``(batch, 1, time)``, in the explainer's own domain, in logits."""
 
-        def attribute(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-            mean = mean_gradient(model, inputs, targets, self.path, self.rule, self.explained)
-            return pulled_back(self.domain, mean, inputs)
+        def attributions(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+            mean = mean_gradient(model, inputs, targets, self.path, self.rule, self.explained, call_size(inputs))
+            return self.carried(mean, inputs)
 
-        return prepared(model, inputs, targets, attribute)
+        return prepared(model, inputs, targets, attributions)
+
+    def attribute(
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
+    ) -> Integral:
+        """Attributions with their completeness gap, as :meth:`PathIntegral.attribute` gives them."""
+
+        def measured(model: nn.Module, inputs: Tensor, targets: Tensor) -> Integral:
+            size, rows = inputs_a_call or call_size(inputs), torch.arange(len(inputs), device=inputs.device)
+            mean = mean_gradient(model, inputs, targets, self.path, self.rule, self.explained, size)
+            score = self.explained.score(model, inputs, targets, size)
+            start, end = end_scores(score, self.path.curve(inputs, 0), rows, size)
+            gradients = torch.full_like(rows, len(self.rule.partition()))
+            return Integral(self.carried(mean, inputs), end - start, gradients)
+
+        return prepared(model, inputs, targets, measured)
 
     def passes(self, inputs: Tensor) -> int:
         """Those of the rule, a sample, and what the score takes beforehand."""
@@ -82,7 +98,29 @@ class PullBack:
 
 
 @dataclass(frozen=True)
-class Bandwise:
+class PullBack(OfMeanGradient):
+    """Integrated Gradients of a waveform model from silence, in another domain of the same waveform.
+
+    Attributes
+    ----------
+    domain : Invertible
+        Where the explanation lives, such as the complex STFT.
+    rule, path, explained
+        As of :class:`OfMeanGradient`.
+    """
+
+    domain: Invertible
+    rule: Rule = MIDPOINT
+    path: Amplified = FADE
+    explained: Explained = LOGIT
+
+    def carried(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
+        """``(batch, 1, *domain.shape)``."""
+        return pulled_back(self.domain, gradient, waveforms)
+
+
+@dataclass(frozen=True)
+class Bandwise(OfMeanGradient):
     """A_{b,τ} = Σ over the samples n of frame τ of ḡ_n · x_b[n]: what every band of every frame is worth.
 
     Attributes
@@ -92,7 +130,7 @@ class Bandwise:
     frame_s : float
         Length of a frame.
     rule, path, explained
-        As of :class:`PullBack`.
+        As of :class:`OfMeanGradient`.
     """
 
     domain: ErbBands
@@ -113,21 +151,11 @@ class Bandwise:
         """Samples of a frame."""
         return round(self.frame_s * self.domain.sample_rate_hz)
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Attributions ``(batch, 1, bands, frames)`` of waveforms ``(batch, 1, time)``, in logits."""
-
-        def attribute(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-            mean = mean_gradient(model, inputs, targets, self.path, self.rule, self.explained)
-            # One clip at a time: its bands are as many times larger than the clip as there are bands.
-            return torch.cat(
-                [self._by_frame(pulled_back(self.domain, mean[[row]], inputs[[row]])) for row in range(len(inputs))]
-            )
-
-        return prepared(model, inputs, targets, attribute)
-
-    def passes(self, inputs: Tensor) -> int:
-        """Those of the rule, a sample, and what the score takes beforehand."""
-        return len(inputs) * (len(self.rule.partition()) + self.explained.passes)
+    def carried(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
+        """``(batch, 1, bands, frames)``."""
+        # One clip at a time: its bands are as many times larger than the clip as there are bands.
+        rows = [slice(row, row + 1) for row in range(len(waveforms))]
+        return torch.cat([self._by_frame(pulled_back(self.domain, gradient[row], waveforms[row])) for row in rows])
 
     def _by_frame(self, attributions: Tensor) -> Tensor:
         """Sums over the samples of every frame; the last one may be shorter."""

@@ -118,6 +118,22 @@ def _equal(steps: int) -> Partition:
     return Partition(edges, edges[:-1])
 
 
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of an estimate that is refined.
+
+    Attributes
+    ----------
+    partition : Partition
+        Where gradients are taken.
+    kept : float
+        Share of the estimate so far in the next one.
+    """
+
+    partition: Partition
+    kept: float
+
+
 @dataclass(frozen=True)
 class Doubling:
     """More gradients, doubling their number, for those samples whose completeness gap is still too large.
@@ -133,9 +149,10 @@ class Doubling:
 
     Notes
     -----
-    The first estimate is the midpoint rule on ``first_steps`` intervals. Averaged with the trapezoid rule on the same
-    intervals it is the trapezoid rule on twice as many, and that averaged with their midpoints on four times as many:
-    no gradient is ever thrown away.
+    The first estimate is the midpoint rule on ``first_steps`` intervals. On a straight path, averaged with the
+    trapezoid rule on the same intervals it is the trapezoid rule on twice as many, and that averaged with their
+    midpoints on four times as many: no gradient is ever thrown away. On a curved one a gradient of a coarse rule
+    stands for a stretch that is too long for a finer one, cell by cell in another way, so every estimate is made anew.
     """
 
     tolerance: float = 0.02
@@ -149,15 +166,15 @@ class Doubling:
                 "give a tolerance between 0 and 1, at least 1 step and at least 0 doublings"
             )
 
-    def stages(self) -> Iterator[Partition]:
-        """Partitions to be taken one after the other, each averaged with the estimate so far."""
-        yield Midpoint(self.first_steps).partition()
+    def nested(self) -> Iterator[Stage]:
+        """Stages on a straight path."""
+        yield Stage(Midpoint(self.first_steps).partition(), 0.0)
         if self.doublings > 0:
-            yield Trapezoid(self.first_steps).partition()
+            yield Stage(Trapezoid(self.first_steps).partition(), 0.5)
         for doubling in range(1, self.doublings):
-            yield Midpoint(self.first_steps * 2**doubling).partition()
+            yield Stage(Midpoint(self.first_steps * 2**doubling).partition(), 0.5)
 
-    @property
-    def most_gradients(self) -> int:
-        """Gradients of a sample that never gets there."""
-        return sum(len(partition) for partition in self.stages())
+    def anew(self) -> Iterator[Stage]:
+        """Stages on a curved path; the last one has as many nodes as all nested stages together, but for one."""
+        for doubling in range(self.doublings + 1):
+            yield Stage(Midpoint(self.first_steps * 2**doubling).partition(), 0.0)

@@ -42,6 +42,11 @@ class Straight(Path):
 
     baseline: Baseline
 
+    @property
+    def is_straight(self) -> bool:
+        """Yes."""
+        return True
+
     def curve(self, inputs: Tensor, draw: int) -> Curve:  # noqa: ARG002 (the protocol's)
         """Line from the baseline of every input."""
         return Line(self.baseline(inputs), inputs)
@@ -58,6 +63,11 @@ class FromDrawn(Path):
     """
 
     baseline: RandomBaseline
+
+    @property
+    def is_straight(self) -> bool:
+        """Yes."""
+        return True
 
     def curve(self, inputs: Tensor, draw: int) -> Curve:
         """Line from that draw of every input's baseline."""
@@ -85,6 +95,11 @@ class Shaken(Path):
     def __post_init__(self) -> None:
         if not self.spread > 0.0:
             raise UserError(f"spread is {self.spread}; noise needs a positive standard deviation")
+
+    @property
+    def is_straight(self) -> bool:
+        """Where the other path is."""
+        return self.path.is_straight
 
     def curve(self, inputs: Tensor, draw: int) -> Curve:
         """Curve of the inputs with that draw's noise."""

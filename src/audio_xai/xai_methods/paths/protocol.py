@@ -30,6 +30,11 @@ class Path(ABC):
     def curve(self, inputs: Tensor, draw: int) -> Curve:
         """Curve of a batch; ``draw`` numbers the repetitions of a random path, and others take no notice of it."""
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether a stretch is that share of the whole way which its places say, in every cell."""
+        return False
+
     def destination(self, inputs: Tensor) -> Tensor:
         """What the model is given when nothing is taken away: the inputs themselves."""
         return inputs
