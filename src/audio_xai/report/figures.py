@@ -8,10 +8,8 @@ Methods keep their Okabe–Ito colour and marker everywhere; nothing is told by 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
@@ -20,7 +18,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, Normalize
@@ -31,6 +28,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from audio_xai.report.answer import matched
+from audio_xai.report.canvas import new_figure, save, settings
 from audio_xai.report.sources import dataset_name
 from audio_xai.report.style import (
     METHODS,
@@ -45,27 +43,7 @@ from audio_xai.report.style import (
 )
 from audio_xai.report.tables import Resampling, cell_means, modality_differences, prepared
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.files import write_bytes
 
-WIDTH_INCHES = 6.3
-PNG_DPI = 200
-SETTINGS: Any = {  # Any: Matplotlib types the keys one by one
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 8,
-    "axes.labelsize": 7.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7.5,
-    "figure.titlesize": 9,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "pdf.fonttype": 42,
-    "savefig.bbox": None,
-}
 UNCOLOURED = "#eeeeee"
 FREQUENCY_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 CLIP_PERCENTILE = 99.5
@@ -142,7 +120,7 @@ def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Direc
         drawn["resolution_curves"] = partial(resolution_curves, cells, directions, names)
     if not differences.empty:
         drawn["audio_minus_image"] = partial(difference_forest, differences, directions, names)
-    written = [path for name, draw in drawn.items() for path in _save(draw, destination / name)]
+    written = [path for name, draw in drawn.items() for path in save(draw, destination / name)]
     return written + write_overlays(overlays, destination)
 
 
@@ -161,16 +139,16 @@ def write_overlays(overlays: Sequence[Overlay], destination: Path) -> list[Path]
     return [
         path
         for name, overlay in named.items()
-        for path in _save(partial(attribution_overlay, overlay), destination / name)
+        for path in save(partial(attribution_overlay, overlay), destination / name)
     ]
 
 
 def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figure:
     """Method × metric table of one modality, a panel a resolution, coloured by the rank of the mean in its column."""
-    with _settings():
+    with settings():
         resolutions = sorted(cells["resolution"].unique())
         metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
-        figure = _figure(0.75 + len(resolutions) * (0.3 + 0.29 * len(methods)))
+        figure = new_figure(0.75 + len(resolutions) * (0.3 + 0.29 * len(methods)))
         panels = figure.subplots(len(resolutions), 1, squeeze=False)[:, 0]
         colours = _rank_colours(len(methods))
         for axes, resolution in zip(panels, resolutions, strict=True):
@@ -188,10 +166,10 @@ def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figur
 
 def resolution_curves(cells: pd.DataFrame, directions: Directions, datasets: Mapping[str, str]) -> Figure:
     """Mean against resolution, metrics down and modalities across; ribbons are 95 % intervals."""
-    with _settings():
+    with settings():
         metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
         modalities = in_order(cells["modality"], MODALITIES)
-        figure = _figure(0.75 + 1.35 * len(metrics))
+        figure = new_figure(0.75 + 1.35 * len(metrics))
         grid = figure.subplots(len(metrics), len(modalities), sharex="col", sharey="row", squeeze=False)
         for line, metric in zip(grid, metrics, strict=True):
             for axes, modality in zip(line, modalities, strict=True):
@@ -210,12 +188,12 @@ def resolution_curves(cells: pd.DataFrame, directions: Directions, datasets: Map
 
 def difference_forest(differences: pd.DataFrame, directions: Directions, datasets: Mapping[str, str]) -> Figure:
     """Audio − image for every method, a panel a metric; filled markers where the interval excludes zero."""
-    with _settings():
+    with settings():
         metrics, methods = in_order(differences["metric"], METRICS), in_order(differences["method"], METHODS)
         pairs = differences[["audio_resolution", "image_resolution"]].drop_duplicates().to_numpy().tolist()
         columns = min(3, len(metrics))
         lines = math.ceil(len(metrics) / columns)
-        figure = _figure(0.9 + lines * (0.5 + 0.28 * len(methods)))
+        figure = new_figure(0.9 + lines * (0.5 + 0.28 * len(methods)))
         grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
         for axes, metric in zip(grid.flat, metrics, strict=False):
             _forest_panel(axes, differences[differences["metric"] == metric], methods, pairs)
@@ -240,12 +218,12 @@ def attribution_overlay(overlay: Overlay) -> Figure:
     Attributions are divided by the 99.5th percentile of their absolute values, each map by its own, so panels compare
     where methods look and not how strongly.
     """
-    with _settings():
+    with settings():
         methods = in_order(overlay.attributions, METHODS)
         columns = min(4, len(methods) + 1)
         lines = math.ceil((len(methods) + 1) / columns)
         panel_inches = 1.45 if _is_image(overlay) else 1.3
-        figure = _figure(0.95 + lines * (0.28 + panel_inches))
+        figure = new_figure(0.95 + lines * (0.28 + panel_inches))
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
@@ -274,32 +252,6 @@ def _title(figure: Figure, *lines: str) -> None:
 
 def _named(datasets: Mapping[str, str]) -> list[str]:
     return [f"{modality}: {name}" for modality, name in datasets.items()]
-
-
-def _settings() -> AbstractContextManager[None]:
-    return mpl.rc_context(SETTINGS)
-
-
-def _figure(height_inches: float) -> Figure:
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), dpi=PNG_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
-    """Both formats of one figure; no date and no version goes into them."""
-    written = []
-    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
-    with _settings():
-        figure = draw()
-        # Laid out once, so that both formats look the same.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        for kind, told in metadata.items():
-            buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=told)
-            written.append(write_bytes(stem.with_name(f"{stem.name}.{kind}"), buffer.getvalue()))
-    return written
 
 
 def _plain(title: str) -> str:
