@@ -8,7 +8,7 @@ Methods keep their Okabe–Ito colour and marker everywhere; nothing is told by 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from textwrap import fill
@@ -74,6 +74,8 @@ class Overlay:
         upwards, all others downwards.
     value_unit : str
         Unit of ``inputs``.
+    notes : mapping of str to str
+        Method → what stands under its name.
     """
 
     title: str
@@ -82,6 +84,7 @@ class Overlay:
     row_axis: Axis
     column_axis: Axis
     value_unit: str
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Directions, destination: Path) -> list[Path]:
@@ -223,14 +226,14 @@ def attribution_overlay(overlay: Overlay) -> Figure:
         columns = min(4, len(methods) + 1)
         lines = math.ceil((len(methods) + 1) / columns)
         panel_inches = 1.45 if _is_image(overlay) else 1.3
-        figure = new_figure(0.95 + lines * (0.28 + panel_inches))
+        figure = new_figure(0.95 + lines * (0.28 + 0.12 * bool(overlay.notes) + panel_inches))
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
         panels[0].set_title("Input")
         for axes, method in zip(panels[1:], methods, strict=False):
             _show_attributions(axes, overlay, overlay.attributions[method])
-            axes.set_title(method_style(method).name)
+            axes.set_title("\n".join([method_style(method).name, *_note(overlay, method)]))
         for axes in panels[len(methods) + 1 :]:
             axes.set_visible(False)
         _label_axes(grid, overlay, len(methods) + 1)
@@ -243,6 +246,10 @@ def attribution_overlay(overlay: Overlay) -> Figure:
             bar.set_ticks([-1, -0.5, 0, 0.5, 1])
         _title(figure, overlay.title)
         return figure
+
+
+def _note(overlay: Overlay, method: str) -> list[str]:
+    return [overlay.notes[method]] if method in overlay.notes else []
 
 
 def _title(figure: Figure, *lines: str) -> None:

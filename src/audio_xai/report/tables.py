@@ -250,7 +250,7 @@ def control_contrasts(tidy: pd.DataFrame, directions: Directions, resampling: Re
             **asdict(interval),
             "verdict": _verdict(interval, bool(directions[metric])),
         }
-        for (modality, resolution, metric), scores in _paired_scores(tidy, directions)
+        for (modality, resolution, metric), scores in paired_scores(tidy, directions)
         if CONTROL in scores
         for method in scores.columns.drop(CONTROL)
         for interval in [_paired_difference(scores, method, CONTROL, resampling)]
@@ -265,7 +265,7 @@ def leading_methods(tidy: pd.DataFrame, directions: Directions, resampling: Resa
     """
     means = {key: float(cell["score"].mean()) for key, cell in _groups(tidy, CELL)}
     records = []
-    for (modality, resolution, metric), scores in _paired_scores(tidy, directions):
+    for (modality, resolution, metric), scores in paired_scores(tidy, directions):
         sign = 1 if directions[metric] else -1
         candidates = {
             method: means[modality, resolution, method, metric] for method in scores.columns if method != CONTROL
@@ -377,7 +377,7 @@ def _methods_and_metrics(tidy: pd.DataFrame) -> list[tuple[str, str]]:
     return sorted({(str(method), str(metric)) for method, metric in zip(tidy["method"], tidy["metric"], strict=True)})
 
 
-def _paired_scores(tidy: pd.DataFrame, directions: Directions) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+def paired_scores(tidy: pd.DataFrame, directions: Directions) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
     """Scores pair × method of every modality × resolution × metric that has a better end; index (pair, cluster)."""
     for key, group in _groups(tidy, ["modality", "resolution", "metric"]):
         if directions.get(key[2]) is None:
