@@ -9,6 +9,7 @@ from PIL import Image
 from synthetic_rows import METHODS, MakeRows
 
 from audio_xai.report.figures import Overlay, attribution_overlay, resolution_curves, write_all
+from audio_xai.report.style import FAMILIES
 from audio_xai.report.style import METHODS as STYLES
 from audio_xai.report.tables import Resampling, cell_means, prepared
 from audio_xai.utils.errors import UserError
@@ -106,8 +107,11 @@ def test_curves_show_the_means(rows_with: MakeRows, directions: Directions) -> N
 
 
 def test_methods_differ_in_colour_and_marker() -> None:
-    assert len({style.colour for style in STYLES.values()}) == len(STYLES)
-    assert len({style.marker for style in STYLES.values()}) == len(STYLES)
+    compared = [STYLES[method] for method in METHODS]
+    assert len({style.colour for style in compared}) == len(METHODS)
+    assert len({style.marker for style in compared}) == len(METHODS)
+    adapted = [STYLES[method] for *_, members in FAMILIES.values() for method in members]
+    assert len({(style.colour, style.marker) for style in adapted}) == len(adapted)
 
 
 def test_what_one_modality_at_one_resolution_cannot_show_is_left_out(

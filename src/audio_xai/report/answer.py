@@ -68,7 +68,7 @@ def caveats(evidence: Evidence) -> list[str]:
     ]
     if fewest < FEW_CLUSTERS:
         found.append(
-            f"Some intervals rest on {_counted(fewest, 'cluster')} only. With fewer than {FEW_CLUSTERS}, bootstrap "
+            f"Some intervals rest on {counted(fewest, 'cluster')} only. With fewer than {FEW_CLUSTERS}, bootstrap "
             "intervals tend to be too narrow; they deserve caution."
         )
     if undefined:
@@ -161,7 +161,7 @@ def _trends_in_short(table: pd.DataFrame, directions: Directions) -> list[str]:
 def _majority_trends(table: pd.DataFrame, higher_is_better: bool) -> list[str]:
     """``improves on audio (5 of 6 methods)`` and the like, where more than half of the methods do."""
     return [
-        f"{verb} on {PLURAL[modality]} ({count} of {_counted(len(own), 'method')})"
+        f"{verb} on {PLURAL[modality]} ({count} of {counted(len(own), 'method')})"
         for modality in MODALITIES
         for own in [table[table["scope"] == modality]]
         for verb, sign in (("improves", 1), ("worsens", -1))
@@ -174,19 +174,19 @@ def _what_was_compared(rows: pd.DataFrame, evidence: Evidence) -> str:
     described = [_modality_described(rows, evidence, modality) for modality in present_modalities(rows)]
     methods = set(rows["method"]) - {CONTROL}
     control = ", with random attributions as control" if CONTROL in set(rows["method"]) else ""
-    return f"{' '.join(described)} Predictions were explained by {_counted(len(methods), 'method')}{control}."
+    return f"{' '.join(described)} Predictions were explained by {counted(len(methods), 'method')}{control}."
 
 
 def _modality_described(rows: pd.DataFrame, evidence: Evidence, modality: str) -> str:
     part = rows[rows["modality"] == modality]
     speakers = part["speaker"].nunique()
-    of_speakers = f" of {_counted(speakers, 'speaker')}" if speakers else ""
+    of_speakers = f" of {counted(speakers, 'speaker')}" if speakers else ""
     resolutions = [str(resolution) for resolution in sorted(part["resolution"].unique())]
     return (
         f"{modality.capitalize()} is {dataset_name(rows, modality)}: "
-        f"{_counted(part['sample'].nunique(), {'audio': 'recording', 'image': 'image'}[modality])}"
+        f"{counted(part['sample'].nunique(), {'audio': 'recording', 'image': 'image'}[modality])}"
         f"{of_speakers}, model {part['model'].iloc[0]}, "
-        f"{_counted(part['training_seed'].nunique(), 'training seed')}, resolution {listed(resolutions)}"
+        f"{counted(part['training_seed'].nunique(), 'training seed')}, resolution {listed(resolutions)}"
         f"{_accuracy(evidence, str(part['dataset'].iloc[0]))}."
     )
 
@@ -234,8 +234,8 @@ def _span_of_decided(table: pd.DataFrame) -> str:
     if means.empty:
         return ""
     if len(means) == 1:
-        return f" That difference, audio − image, is {_signed(means.iloc[0])}."
-    return f" These differences, audio − image, run from {_signed(means.min())} to {_signed(means.max())}."
+        return f" That difference, audio − image, is {signed(means.iloc[0])}."
+    return f" These differences, audio − image, run from {signed(means.min())} to {signed(means.max())}."
 
 
 def _best_methods(evidence: Evidence) -> list[str]:
@@ -300,7 +300,7 @@ def _trends(table: pd.DataFrame, phrases: Mapping[str, int], undecided: str) -> 
     clauses = []
     for phrase, sign in phrases.items():
         found = table[_sided(table, sign)].to_dict("records")
-        named = [f"{method_style(row['method']).name} ({_signed(row['mean'])})" for row in found]
+        named = [f"{method_style(row['method']).name} ({signed(row['mean'])})" for row in found]
         if named:
             clauses.append(f"{phrase} {'every method: ' if len(named) == len(table) else ''}{listed(named)}")
     if not clauses:
@@ -396,10 +396,12 @@ def _in_sentence(metric: str) -> str:
     return name if name[:2].isupper() else name[0].lower() + name[1:]
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """``value`` with its sign, plus too."""
     text = number(value)
     return text if text.startswith(("−", "n")) else f"+{text}"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """``1 speaker`` or ``6 speakers``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -38,12 +38,86 @@ METHODS: dict[str, MethodStyle] = {
     CONTROL: MethodStyle("Random (control)", "#000000", "x"),
 }
 
+FAMILIES: dict[str, tuple[str, str, dict[str, str]]] = {
+    # Family → what it is called, its colour and its members' names; a family's members differ by their markers.
+    "plain": ("IG from 0 dB", "#D55E00", {"plain": "Plain IG (from 0 dB)"}),
+    "silence": (
+        "silence as absence",
+        "#0072B2",
+        {
+            "silence": "Silence IG",
+            "amplitude": "Fade-in IG",
+            "low_energy_mask": "Low-energy mask IG",
+            "noisy_silence": "Noisy-silence IG",
+            "audible": "Audible IG",
+            "smooth": "Shaken silence IG",
+            "silence_smoothed": "Silence IG, smoothed",
+            "contrastive": "Contrastive fade-in IG",
+            "log_odds": "Log-odds fade-in IG",
+            "pullback": "Pull-back IG (waveform)",
+            "bandwise": "Bandwise IG (waveform)",
+        },
+    ),
+    "references": (
+        "typical sound as absence",
+        "#E69F00",
+        {"expected": "Expected gradients", "mean": "Mean-baseline IG", "median": "Median-baseline IG"},
+    ),
+    "noise": (
+        "noise as absence",
+        "#56B4E9",
+        {
+            "expected_noise": "Expected-noise IG",
+            "noise_smoothed": "Expected-noise IG, smoothed",
+            "crossfade": "Crossfade IG",
+        },
+    ),
+    "combined": (
+        "two kinds of absence",
+        "#009E73",
+        {
+            "dual": "Dual IG",
+            "two_missingness": "Two-missingness IG",
+            "two_missingness_smoothed": "Two-missingness IG, smoothed",
+            "silence_and_noise": "Silence-and-noise IG",
+            "silence_and_crossfade": "Silence-and-crossfade IG",
+        },
+    ),
+    "peers": (
+        "peers",
+        "#CC79A7",
+        {"guided": "Guided IG", "idgi": "IDGI", "blur": "Blur IG", "smooth_grad": "SmoothGrad"},
+    ),
+    "controls": (
+        "controls",
+        "#666666",
+        {"grad_x_level": "Gradient × level (control)", "energy": "Energy (control)", "edges": "Edges (control)"},
+    ),
+}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+METHODS |= {
+    method: MethodStyle(name, colour, marker)
+    for _, colour, members in FAMILIES.values()
+    for (method, name), marker in zip(members.items(), MARKERS, strict=False)
+}
+
 METRICS: dict[str, MetricStyle] = {
     "faithfulness_correlation": MetricStyle("Faithfulness correlation", "Faithfulness"),
     "average_sensitivity": MetricStyle("Average sensitivity", "Sensitivity"),
     "sparseness": MetricStyle("Sparseness", "Sparseness"),
     "random_logit": MetricStyle("Random logit (SSIM)", "Random logit"),
     "mprt": MetricStyle("Parameter randomisation (MPRT)", "MPRT"),
+    "removal_silence": MetricStyle("Insertion − deletion, silence", "Silence"),
+    "removal_noise": MetricStyle("Insertion − deletion, noise", "Noise"),
+    "removal_worst": MetricStyle("Insertion − deletion, worse removal", "Worse"),
+    "faithfulness_correlation_1": MetricStyle("Faithfulness correlation, single cells", "Faith. 1"),
+    "faithfulness_correlation_8": MetricStyle("Faithfulness correlation, 8 × 8 patches", "Faith. 8"),
+    "faithfulness_correlation_16": MetricStyle("Faithfulness correlation, 16 × 16 patches", "Faith. 16"),
+    "complexity": MetricStyle("Complexity", "Complexity"),
+    "completeness_gap": MetricStyle("Completeness gap", "Gap"),
+    "relevance_rank": MetricStyle("Relevance rank accuracy", "Rank"),
+    "relevance_mass": MetricStyle("Relevance mass accuracy", "Mass"),
+    "pointing_game": MetricStyle("Pointing game", "Pointing"),
 }
 
 
