@@ -57,14 +57,20 @@ def load_rows(config: Objective1Config) -> pd.DataFrame:
 
 def overlays(config: Objective1Config) -> list[Overlay]:
     """Attributions of the first, differently titled test samples of each modality at its middle resolution."""
-    made = []
+    return [overlay for cell in shown_cells(config) for overlay in overlays_of(config, cell)]
+
+
+def shown_cells(config: Objective1Config) -> list[Cell]:
+    """The cell of each modality whose samples are shown: the first training seed's at the middle resolution."""
+    chosen = []
     for modality in ("audio", "image"):
         of_modality = [cell for cell in all_cells(config) if cell.modality == modality and cell.sample_seed == 0]
-        made += _overlays(config, of_modality[len(of_modality) // 2])
-    return made
+        chosen.append(of_modality[len(of_modality) // 2])
+    return chosen
 
 
-def _overlays(config: Objective1Config, cell: Cell) -> list[Overlay]:
+def overlays_of(config: Objective1Config, cell: Cell, count: int = OVERLAYS_PER_MODALITY) -> list[Overlay]:
+    """Attributions of the first ``count`` differently titled samples of a cell."""
     place = paths(config, cell)
     tensors, metadata = place.store.load_tensors(place.inputs())
     attributions = {
@@ -83,7 +89,7 @@ def _overlays(config: Objective1Config, cell: Cell) -> list[Overlay]:
             column_axis=(columns.name, columns.unit, columns.coordinates),
             value_unit=cell.domain.unit,
         )
-        for title, sample in list(first.items())[:OVERLAYS_PER_MODALITY]
+        for title, sample in list(first.items())[:count]
     ]
 
 

@@ -1,0 +1,113 @@
+"""Which method of Objective 1 comes first, how surely, and what the metrics' own noise is."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from audio_xai.report.answer import counted_span
+from audio_xai.report.style import METRICS, in_order, method_style, metric_style, number
+from audio_xai.report.tables import paired_scores, prepared
+from audio_xai.report.thesis.findings import Findings
+from audio_xai.report.thesis.pages import FigurePage, Page, Source, TablePage
+from audio_xai.report.thesis.pairwise import PAIRED, noise_table, pairwise_matrices, pairwise_table
+from audio_xai.report.thesis.ranks import (
+    NEMENYI,
+    RESAMPLED,
+    Contest,
+    critical_difference_diagrams,
+    pairs_counted,
+    rank_intervals,
+    rank_table,
+    ranks_page,
+)
+
+Key = tuple[str, int, str]
+"""Modality, resolution, metric."""
+
+
+def rank_pages(findings: Findings, source: Source) -> list[Page]:
+    """Critical differences, pairs, ranks under resampling and noise, as far as they can be decided."""
+    contests = {key: contest for key, contest in contests_of(findings).items() if contest.decidable}
+    if not contests:
+        return []
+    return [*_figures(contests, source), *_tables(list(contests.values()), source)]
+
+
+def contests_of(findings: Findings) -> dict[Key, Contest]:
+    """Every modality × resolution × metric that has a better end, with its repeats where there are any."""
+    repeated = _repeats(findings)
+    found = dict(paired_scores(prepared(findings.rows), findings.directions))
+    metrics = in_order({metric for _, _, metric in found}, METRICS)
+    return {
+        (modality, resolution, metric): Contest(
+            title=f"{modality.capitalize()} {resolution}: {metric_style(metric).name}",
+            scores=found[modality, resolution, metric],
+            higher_is_better=bool(findings.directions[metric]),
+            repeats=repeated.get((modality, resolution, metric)),
+        )
+        for modality, resolution, metric in sorted(found, key=lambda key: (metrics.index(key[2]), *key[:2]))
+    }
+
+
+def _repeats(findings: Findings) -> dict[tuple[Any, ...], pd.DataFrame]:
+    seeds = sorted(findings.repeats["seed"].unique())
+    if len(seeds) < 2:
+        return {}
+    by_seed = {
+        seed: dict(paired_scores(prepared(findings.repeats[findings.repeats["seed"] == seed]), findings.directions))
+        for seed in seeds
+    }
+    keys = set.intersection(*(set(tables) for tables in by_seed.values()))
+    return {
+        key: pd.concat({seed: tables[key] for seed, tables in by_seed.items()}, names=["seed"]) for key in sorted(keys)
+    }
+
+
+def _figures(contests: dict[Key, Contest], source: Source) -> list[Page]:
+    middle = _at_middle_resolution(contests)
+    leading = [key for key in contests if key[2] == middle[0][2]]
+    sides = len({modality for modality, _, _ in middle})
+    first, ranked = ([contests[key] for key in keys] for keys in ([k for k in middle if k in leading], leading))
+    shown = [contests[key] for key in middle]
+    columns = max(sum(modality == side for side, _, _ in leading) for modality, _, _ in leading)
+    told = {
+        "o1_critical_difference": (NEMENYI, shown, partial(critical_difference_diagrams, shown, sides)),
+        "o1_pairwise": (PAIRED, first, partial(pairwise_matrices, pairwise_table(first), sides)),
+        "o1_rank_stability": (RESAMPLED, ranked, partial(rank_intervals, ranked, columns)),
+    }
+    return [
+        FigurePage(name, source.caption(text, pairs_counted(own)), draw) for name, (text, own, draw) in told.items()
+    ]
+
+
+def _at_middle_resolution(contests: dict[Key, Contest]) -> list[Key]:
+    resolutions = {
+        modality: sorted({resolution for side, resolution, _ in contests if side == modality})
+        for modality, _, _ in contests
+    }
+    return [key for key in contests if key[1] == resolutions[key[0]][len(resolutions[key[0]]) // 2]]
+
+
+def _tables(contests: Sequence[Contest], source: Source) -> list[Page]:
+    made: list[Page] = [ranks_page("o1_ranks", source, contests, rank_table(contests))]
+    noise = noise_table(contests)
+    if len(noise):
+        told = (
+            "What the metric's own random draws do: mean score, its standard deviation over metric seeds, that of one "
+            "sample's score, and the smallest difference of means that is more than noise at 5 %."
+        )
+        counted = f"n = {counted_span(noise['n'])} samples, {counted_span(noise['repeats'])} metric seeds"
+        made.append(_noise_page(source.caption(told, counted), noise))
+    return made
+
+
+def _noise_page(caption: str, noise: pd.DataFrame) -> TablePage:
+    columns = ("mean", "of_mean", "of_sample", "smallest_difference")
+    lines = [
+        [str(row["contest"]), method_style(str(row["method"])).name, *(number(row[column]) for column in columns)]
+        for row in noise.to_dict("records")
+    ]
+    header = ["Contest", "Method", "Mean", "SD of the mean", "SD of a score", "Smallest difference"]
+    return TablePage("o1_metric_noise", caption, header, lines, noise, left_columns=2)

@@ -1,0 +1,240 @@
+"""Who comes first, and how surely: critical-difference diagrams and ranks under resampling, many panels a figure.
+
+The statistics are those of :mod:`audio_xai.utils.statistics`; here they are drawn. A method is told by its name, its
+marker and its colour; bars are black, so that all of it is there in grey.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from audio_xai.report.answer import counted_span
+from audio_xai.report.canvas import new_figure, settings
+from audio_xai.report.style import METHODS, in_order, method_style
+from audio_xai.report.thesis.pages import DOUBLE_INCHES, Source, TablePage
+from audio_xai.utils.statistics import (
+    CriticalDifference,
+    MetricNoise,
+    critical_difference,
+    metric_noise,
+    rank_stability,
+)
+
+LINE_INCHES = 0.15
+RESAMPLING_SEED = 0
+NOISE_LEVELS = ("pair", "cluster", "seed")
+
+
+NEMENYI = (
+    "Mean ranks over clusters, 1 = best; bars join methods that Nemenyi's test does not tell apart at 5 % (CD: the "
+    "critical difference)."
+)
+RESAMPLED = "Rank of every method by its mean, with the middle 95 % of its ranks in 2,000 resamples of the clusters."
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Methods scored on the same pairs.
+
+    Attributes
+    ----------
+    title : str
+        Of its panel.
+    scores : DataFrame
+        Pairs down, methods across, index levels ``pair`` and ``cluster``; NaN where undefined.
+    higher_is_better : bool
+        Which end of the scores gets rank 1.
+    repeats : DataFrame or None
+        The scores under several metric seeds, index levels ``seed``, ``pair`` and ``cluster``; None where there is one.
+    """
+
+    title: str
+    scores: pd.DataFrame
+    higher_is_better: bool
+    repeats: pd.DataFrame | None = None
+
+    @property
+    def defined(self) -> pd.DataFrame:
+        """Scores of the methods that have any: one without would leave no pair to compare the others on."""
+        return self.scores.loc[:, self.scores.notna().any()]
+
+    @property
+    def decidable(self) -> bool:
+        """Whether two methods and two clusters are left to rank."""
+        complete = self.defined.dropna()
+        return self.defined.shape[1] >= 2 and complete.index.get_level_values("cluster").nunique() >= 2
+
+    def ranked(self) -> CriticalDifference:
+        """Mean ranks and Nemenyi's test."""
+        clusters = self.defined.index.get_level_values("cluster")
+        return critical_difference(self.defined, clusters, higher_is_better=self.higher_is_better)
+
+    def stability(self) -> pd.DataFrame:
+        """Ranks under resampling, best first; see :func:`audio_xai.utils.statistics.rank_stability`."""
+        clusters = self.defined.index.get_level_values("cluster")
+        return rank_stability(
+            self.defined, clusters, higher_is_better=self.higher_is_better, seed=RESAMPLING_SEED
+        ).rename_axis("method")
+
+    def noise(self, first: str, second: str | None = None) -> MetricNoise:
+        """What the metric's own draws do to the mean of a method, or of ``first − second``.
+
+        Raises
+        ------
+        ValueError
+            If there are no repeats.
+        """
+        if self.repeats is None:
+            raise ValueError(f"{self.title} was scored under one metric seed")
+        scores = self.repeats[first] if second is None else self.repeats[first] - self.repeats[second]
+        pairs, clusters, seeds = (self.repeats.index.get_level_values(name) for name in NOISE_LEVELS)
+        return metric_noise(scores, pairs, clusters, seeds)
+
+
+def rank_table(contests: Sequence[Contest]) -> pd.DataFrame:
+    """One row a contest × method, best first: the columns of both statistics, for the contests that can be decided."""
+    tables = []
+    for contest in contests:
+        if contest.decidable:
+            found, table = contest.ranked(), contest.stability().reset_index()
+            table["mean_rank"] = table["method"].map(found.mean_ranks)
+            table["critical_difference"] = found.critical_difference
+            table["friedman_p"] = found.friedman_p
+            table["clusters"] = found.clusters
+            table.insert(0, "contest", contest.title)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def pairs_counted(contests: Sequence[Contest]) -> str:
+    """``n = 32 samples a panel, 12 clusters``."""
+    pairs = counted_span(len(contest.defined.dropna()) for contest in contests)
+    clusters = counted_span(contest.ranked().clusters for contest in contests)
+    return f"n = {pairs} samples a panel, {clusters} clusters"
+
+
+def ranks_page(name: str, source: Source, contests: Sequence[Contest], ranks: pd.DataFrame) -> TablePage:
+    """The contests' :func:`rank_table` as a page."""
+    told = (
+        "Ranks of the methods: mean rank over clusters, rank of the mean with the middle 95 % of its ranks in 2,000 "
+        "resamples of the clusters, share of the resamples where it leads, share of its comparisons that keep their "
+        "sign."
+    )
+    caption = source.caption(told, pairs_counted(contests))
+    lines = [
+        [
+            str(row["contest"]),
+            method_style(str(row["method"])).name,
+            f"{row['mean_rank']:.2f}",
+            f"{row['rank']:g} [{row['rank_low']:g}, {row['rank_high']:g}]",
+            f"{100 * row['first']:.0f} %",
+            f"{100 * row['kept']:.0f} %",
+        ]
+        for row in ranks.to_dict("records")
+    ]
+    header = ["Contest", "Method", "Mean rank", "Rank of the mean", "Leads", "Order kept"]
+    return TablePage(name, caption, header, lines, ranks, left_columns=2)
+
+
+def critical_difference_diagrams(contests: Sequence[Contest], columns: int = 2) -> Figure:
+    """One diagram a contest: mean ranks over clusters, bars over methods that Nemenyi's test does not tell apart."""
+    with settings():
+        most = max(contest.defined.shape[1] for contest in contests)
+        lines = math.ceil(len(contests) / columns)
+        height = 0.55 + LINE_INCHES * (math.ceil(most / 2) + 1 + _most_groups(contests))
+        figure = new_figure(lines * height, DOUBLE_INCHES)
+        grid = figure.subplots(lines, columns, squeeze=False)
+        for axes, contest in zip(grid.flat, contests, strict=False):
+            _diagram(axes, contest.ranked())
+            axes.set_title(contest.title)
+        for axes in grid.flat[len(contests) :]:
+            axes.set_visible(False)
+        return figure
+
+
+def rank_intervals(contests: Sequence[Contest], columns: int) -> Figure:
+    """Rank of every method by its mean with the middle 95 % of its ranks when clusters are drawn anew."""
+    with settings():
+        methods = in_order({name for contest in contests for name in contest.defined.columns}, METHODS)
+        lines = math.ceil(len(contests) / columns)
+        figure = new_figure(0.2 + lines * (0.55 + 0.16 * len(methods)), DOUBLE_INCHES)
+        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, contest in zip(grid.flat, contests, strict=False):
+            _intervals(axes, contest.stability(), methods)
+            axes.set_title(contest.title)
+        for axes in grid.flat[len(contests) :]:
+            axes.set_visible(False)
+        for axes in grid[-1]:
+            axes.set_xlabel("rank of the mean (1 = best)")
+        return figure
+
+
+def groups_alike(found: CriticalDifference) -> list[tuple[int, int]]:
+    """Longest runs (first, last) of the ranked methods whose mean ranks lie within one critical difference."""
+    ranks = found.mean_ranks.to_numpy(dtype=np.float64)
+    runs: list[tuple[int, int]] = []
+    for first in range(ranks.size):
+        last = int(np.flatnonzero(ranks - ranks[first] < found.critical_difference)[-1])
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs
+
+
+def _most_groups(contests: Sequence[Contest]) -> int:
+    return max(len(groups_alike(contest.ranked())) for contest in contests)
+
+
+def _diagram(axes: Axes, found: CriticalDifference) -> None:
+    """Ranks along the top, best to the left; heights below the axis in lines of text."""
+    ranks = found.mean_ranks
+    count, runs = len(ranks), groups_alike(found)
+    first_name = 0.9 + 0.55 * len(runs)
+    axes.set_xlim(0.8, count + 0.2)
+    axes.set_ylim(first_name + math.ceil(count / 2) - 0.3, -1.35)
+    axes.set_yticks([])
+    axes.xaxis.tick_top()
+    axes.xaxis.set_major_locator(MaxNLocator(min(count, 8), integer=True, steps=[1, 2, 5, 10]))
+    axes.spines[["left", "right", "bottom"]].set_visible(False)
+    axes.spines["top"].set_position(("data", 0))
+    axes.tick_params(axis="x", pad=1)
+    for place, (method, rank) in enumerate(ranks.items()):
+        _name(axes, str(method), float(rank), place, count, first_name)
+    for line, (first, last) in enumerate(runs):
+        ends = [ranks.iloc[first] - 0.06, ranks.iloc[last] + 0.06]
+        axes.plot(ends, [0.45 + 0.55 * line] * 2, color="black", linewidth=2.2, solid_capstyle="butt")
+    width = min(found.critical_difference, count - 1)
+    axes.plot([1, 1 + width], [-1.2, -1.2], color="black", linewidth=1, marker="|", markersize=5)
+    axes.text(1 + width, -1.2, f"  CD = {found.critical_difference:.2f}", va="center", fontsize=7)
+
+
+def _name(axes: Axes, method: str, rank: float, place: int, count: int, first_name: float) -> None:
+    """A line from the rank down to the method's name, the better half to the left and the worse to the right."""
+    left = place < math.ceil(count / 2)
+    line = place if left else count - 1 - place
+    height, edge = first_name + line, 0.8 if left else count + 0.2
+    style = method_style(method)
+    axes.plot([rank, rank, edge], [0, height, height], color="#777777", linewidth=0.6, zorder=1)
+    axes.plot(rank, 0, marker=style.marker, color=style.colour, markersize=4.5, clip_on=False, zorder=3)
+    text = f"{style.name} {rank:.2f} " if left else f" {rank:.2f} {style.name}"
+    axes.text(edge, height, text, ha="right" if left else "left", va="center", fontsize=7)
+
+
+def _intervals(axes: Axes, table: pd.DataFrame, methods: Sequence[str]) -> None:
+    for method, row in table.iterrows():
+        height, style = methods.index(str(method)), method_style(str(method))
+        axes.plot([row["rank_low"], row["rank_high"]], [height, height], color=style.colour, linewidth=1.2)
+        axes.plot(row["rank"], height, marker=style.marker, color=style.colour, markersize=4)
+    axes.set_yticks(range(len(methods)), [method_style(method).name for method in methods])
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_xlim(0.6, len(methods) + 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(min(len(methods), 8), integer=True))
+    axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right"]].set_visible(False)

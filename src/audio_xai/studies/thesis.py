@@ -1,0 +1,164 @@
+"""The thesis' figures and tables: gathered from the store, handed to the report room, what is missing named."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from audio_xai.baselines import Baseline
+from audio_xai.core import target_scores
+from audio_xai.models import checkpoints
+from audio_xai.report.figures import Overlay
+from audio_xai.report.style import number
+from audio_xai.report.thesis import objective1 as objective1_pages
+from audio_xai.report.thesis.findings import Findings
+from audio_xai.report.thesis.pages import Page, write_pages
+from audio_xai.studies.models import load_model
+from audio_xai.studies.objective1 import config as objective1_config
+from audio_xai.studies.objective1.comparison import directions_of, load_rows, overlays_of, shown_cells
+from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.objective1.plan import paths
+from audio_xai.studies.objective1.scores import all_cells
+from audio_xai.studies.stored import ANY_PROFILE, LARGEST_FIRST, Folders, objective1_config_in, objective1_repeats
+from audio_xai.utils.configuration import option
+from audio_xai.utils.errors import UserError
+
+# Methods of Objective 1 whose maps add up to the change of the score.
+COMPLETE = ("integrated_gradients", "deep_lift")
+ALONE = "integrated_gradients"
+COMMAND = "python scripts/generate_thesis_figures.py"
+
+
+@dataclass(frozen=True)
+class ThesisConfig:
+    """Which results are shown, and where the pages go."""
+
+    profile: str = option(
+        ANY_PROFILE, "profile whose results are shown: quick, standard, full, or auto for the largest"
+    )
+    clips: int = option(2, "samples of each kind that are shown with their maps")
+    results: str = option("results", "folder of the results store")
+    checkpoints: str = option("checkpoints", "folder of the checkpoints")
+    output: str | None = option(None, "folder of the pages; visualizations/thesis in the store if not given")
+
+    def __post_init__(self) -> None:
+        if self.clips < 1:
+            raise UserError(f"clips is {self.clips}; it has to be at least 1")
+
+    @property
+    def folders(self) -> Folders:
+        """Where results lie."""
+        return Folders(Path(self.results), Path(self.checkpoints), self.profile)
+
+    @property
+    def destination(self) -> Path:
+        """Where the pages go."""
+        return Path(self.results) / "visualizations" / "thesis" if self.output is None else Path(self.output)
+
+
+PROFILES = {name: ThesisConfig(profile=name) for name in (ANY_PROFILE, *reversed(LARGEST_FIRST))}
+
+
+@dataclass(frozen=True)
+class Made:
+    """Files written, and a line on everything that the store did not hold."""
+
+    written: list[Path]
+    left_out: list[str]
+
+
+def make_pages(config: ThesisConfig) -> Made:
+    """Write every page that the store can fill.
+
+    Raises
+    ------
+    UserError
+        If it can fill none.
+    """
+    made: list[Page] = []
+    left_out: list[str] = []
+    parts: dict[str, Callable[[ThesisConfig], tuple[list[Page], list[str]]]] = {"Objective 1": objective1}
+    for name, part in parts.items():
+        try:
+            pages, missing = part(config)
+        except UserError as error:
+            left_out.append(f"{name} is left out: {error}")
+        else:
+            made += pages
+            left_out += missing
+    if not made:
+        raise UserError("; ".join(left_out))
+    return Made(write_pages(made, config.destination), left_out)
+
+
+def objective1(config: ThesisConfig) -> tuple[list[Page], list[str]]:
+    """Pages on Objective 1 and what they lack."""
+    study = objective1_config_in(config.folders)
+    findings = objective1_findings(study, config.clips)
+    missing = []
+    if findings.repeats["seed"].nunique() < 2:
+        missing.append(
+            "Objective 1's metric noise is left out: the scores are of one metric seed; run python "
+            f"experiments/objective1/compute_metrics.py {objective1_config.options_of(replace(study, metric_seed=1))}, "
+            "then once more with the seed of before"
+        )
+    return objective1_pages.pages(findings), missing
+
+
+def objective1_findings(study: Objective1Config, clips: int) -> Findings:
+    """What the store holds of Objective 1.
+
+    Raises
+    ------
+    UserError
+        If explanations or scores are missing.
+    """
+    options = objective1_config.options_of(study)
+    return Findings(
+        rows=load_rows(study),
+        repeats=objective1_repeats(study),
+        directions=directions_of(study),
+        cards=[asdict(checkpoints.read_card(paths(study, cell).weights)) for cell in all_cells(study)],
+        overlays=_overlays(study, clips),
+        command=f"python scripts/run_demo.py {options}; {COMMAND} --profile {study.profile}",
+    )
+
+
+def noted(overlay: Overlay, body: nn.Module, baseline: Baseline, complete: tuple[str, ...]) -> Overlay:
+    """The overlay with ΔF in its title and the completeness gap under the maps of complete methods."""
+    inputs = torch.from_numpy(overlay.inputs)[None, None]
+    change = change_of_score(body, inputs, baseline)
+    notes = {
+        method: f"gap {gap_text(float(attributions.astype('float64').sum()), change)}"
+        for method, attributions in overlay.attributions.items()
+        if method in complete
+    }
+    return replace(overlay, title=f"{overlay.title}, ΔF = {number(change)}", notes=notes)
+
+
+def change_of_score(body: nn.Module, inputs: Tensor, baseline: Baseline) -> float:
+    """Logit of the predicted class of one input ``(1, 1, rows, columns)`` minus that of its baseline."""
+    with torch.inference_mode():
+        targets = body(inputs).argmax(1)
+        return float(target_scores(body, inputs, targets) - target_scores(body, baseline(inputs), targets))
+
+
+def gap_text(total: float, change: float) -> str:
+    """|ΣA − ΔF| / |ΔF| in per cent; ``undefined`` where nothing changed."""
+    return "undefined" if change == 0 else f"{100 * abs(total - change) / abs(change):.1f} %"
+
+
+def _overlays(study: Objective1Config, clips: int) -> dict[str, Overlay]:
+    """Pages' names → overlays, those of one map alone beside the audio ones."""
+    named: dict[str, Overlay] = {}
+    for cell in shown_cells(study):
+        model, _ = load_model(paths(study, cell).weights, cell.wanted, torch.device("cpu"))
+        for place, overlay in enumerate(overlays_of(study, cell, clips), start=1):
+            whole = noted(overlay, model.body, cell.baseline, COMPLETE)
+            named[f"o1_overlay_{cell.modality}_{place}"] = whole
+            if ALONE in whole.attributions and cell.modality == "audio":
+                alone = {ALONE: whole.attributions[ALONE]}
+                named[f"o1_overlay_{cell.modality}_{place}_column"] = replace(whole, attributions=alone)
+    return named
