@@ -153,9 +153,9 @@ def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figur
         metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
         figure = new_figure(0.75 + len(resolutions) * (0.3 + 0.29 * len(methods)))
         panels = figure.subplots(len(resolutions), 1, squeeze=False)[:, 0]
-        colours = _rank_colours(len(methods))
+        colours = rank_colours(len(methods))
         for axes, resolution in zip(panels, resolutions, strict=True):
-            image = _heat_panel(axes, cells[cells["resolution"] == resolution], methods, metrics, directions, colours)
+            image = heat_panel(axes, cells[cells["resolution"] == resolution], methods, metrics, directions, colours)
             axes.set_title(f"{str(cells['modality'].iloc[0]).capitalize()}, {resolution} × {resolution}", loc="left")
         for axes in panels[:-1]:
             axes.set_xticklabels([])
@@ -163,7 +163,7 @@ def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figur
         bar.set_ticks(list(range(1, len(methods) + 1)))
         bar.ax.tick_params(length=0)
         bar.set_label("rank of the mean within its column, 1 = best; columns without a better end stay grey")
-        _title(figure, f"{dataset}: mean ± half-width of the 95 % interval")
+        add_title(figure, f"{dataset}: mean ± half-width of the 95 % interval")
         return figure
 
 
@@ -177,14 +177,14 @@ def resolution_curves(cells: pd.DataFrame, directions: Directions, datasets: Map
         for line, metric in zip(grid, metrics, strict=True):
             for axes, modality in zip(line, modalities, strict=True):
                 own = cells[(cells["metric"] == metric) & (cells["modality"] == modality)]
-                _curves(axes, own, methods, "-" if modality == "audio" else "--")
-            line[0].set_ylabel(_two_lines(metric_style(metric).name) + arrow(metric, directions))
+                curve_panel(axes, own, methods, "-" if modality == "audio" else "--")
+            line[0].set_ylabel(two_lines(metric_style(metric).name) + arrow(metric, directions))
         for axes, modality in zip(grid[0], modalities, strict=True):
             axes.set_title(f"{modality.capitalize()}: {datasets[modality]}")
         for axes in grid[-1]:
             axes.set_xlabel("resolution (rows)")
         figure.align_ylabels(list(grid[:, 0]))
-        handles = [_method_handle(method) for method in methods]
+        handles = [method_handle(method) for method in methods]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
         return figure
 
@@ -201,7 +201,7 @@ def difference_forest(differences: pd.DataFrame, directions: Directions, dataset
         for axes, metric in zip(grid.flat, metrics, strict=False):
             _forest_panel(axes, differences[differences["metric"] == metric], methods, pairs)
             name = metric_style(metric).name
-            axes.set_title(name if len(name) <= 25 else _two_lines(name))
+            axes.set_title(name if len(name) <= 25 else two_lines(name))
             axes.set_xlabel(_better_side(directions.get(metric)))
         for axes in grid.flat[len(metrics) :]:
             axes.set_visible(False)
@@ -211,7 +211,7 @@ def difference_forest(differences: pd.DataFrame, directions: Directions, dataset
             Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", mfc="white", label="includes 0"),
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, columnspacing=1.2)
-        _title(figure, "Difference of means, audio − image, with its 95 % interval", *_named(datasets))
+        add_title(figure, "Difference of means, audio − image, with its 95 % interval", *_named(datasets))
         return figure
 
 
@@ -244,7 +244,7 @@ def attribution_overlay(overlay: Overlay) -> Figure:
             scale = ScalarMappable(Normalize(-1, 1), ATTRIBUTION_COLOURS)
             bar = _colour_bar(figure, scale, right, "attribution ÷ 99.5th percentile of its size", extend="both")
             bar.set_ticks([-1, -0.5, 0, 0.5, 1])
-        _title(figure, overlay.title)
+        add_title(figure, overlay.title)
         return figure
 
 
@@ -252,7 +252,7 @@ def _note(overlay: Overlay, method: str) -> list[str]:
     return [overlay.notes[method]] if method in overlay.notes else []
 
 
-def _title(figure: Figure, *lines: str) -> None:
+def add_title(figure: Figure, *lines: str) -> None:
     """Title above everything, broken where it would be wider than the page."""
     figure.suptitle("\n".join(fill(line, 84) for line in lines))
 
@@ -266,12 +266,12 @@ def _plain(title: str) -> str:
     return "_".join(words) or "untitled"
 
 
-def _rank_colours(count: int) -> ListedColormap:
+def rank_colours(count: int) -> ListedColormap:
     """Dark blue for the best to nearly white for the last: in grey, darker is better too."""
     return ListedColormap(mpl.colormaps["Blues"](np.linspace(0.85, 0.05, count)))
 
 
-def _heat_panel(
+def heat_panel(
     axes: Axes,
     cells: pd.DataFrame,
     methods: Sequence[str],
@@ -279,6 +279,7 @@ def _heat_panel(
     directions: Directions,
     colours: ListedColormap,
 ) -> AxesImage:
+    """Means with half-widths, coloured by the rank within their column; ``colours`` has one a rank."""
     entries = {(row["method"], row["metric"]): row for row in cells.to_dict("records")}
     ranks = np.full((len(methods), len(metrics)), np.nan)
     for column, metric in enumerate(metrics):
@@ -297,7 +298,7 @@ def _heat_panel(
         text = "" if row is None else _mean_and_half_width(row["mean"], row["low"], row["high"])
         axes.text(column, line, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
     axes.set_xticks(
-        range(len(metrics)), [_two_lines(metric_style(metric).name) + arrow(metric, directions) for metric in metrics]
+        range(len(metrics)), [two_lines(metric_style(metric).name) + arrow(metric, directions) for metric in metrics]
     )
     axes.set_yticks(range(len(methods)), [method_style(method).name for method in methods])
     axes.tick_params(length=0)
@@ -314,7 +315,7 @@ def _mean_and_half_width(mean: float, low: float, high: float) -> str:
     return number(mean) if math.isnan(half) else f"{number(mean)} ± {number(half)}"
 
 
-def _two_lines(name: str) -> str:
+def two_lines(name: str) -> str:
     """``name`` broken at the blank nearest to its middle."""
     blanks = [place for place, letter in enumerate(name) if letter == " "]
     if not blanks:
@@ -323,7 +324,8 @@ def _two_lines(name: str) -> str:
     return f"{name[:place]}\n{name[place + 1 :]}"
 
 
-def _curves(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style: Literal["-", "--"]) -> None:
+def curve_panel(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style: Literal["-", "--"]) -> None:
+    """One line with its ribbon a method, over a column ``resolution`` of numbers that double."""
     for method in methods:
         own = cells[cells["method"] == method].sort_values("resolution")
         style = method_style(method)
@@ -348,7 +350,8 @@ def _curves(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _method_handle(method: str) -> Line2D:
+def method_handle(method: str) -> Line2D:
+    """How a legend shows a method."""
     style = method_style(method)
     return Line2D(
         [],
