@@ -28,7 +28,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from audio_xai.report.answer import matched
-from audio_xai.report.canvas import new_figure, save, settings
+from audio_xai.report.canvas import WIDTH_INCHES, new_figure, save, settings
 from audio_xai.report.sources import dataset_name
 from audio_xai.report.style import (
     METHODS,
@@ -46,6 +46,7 @@ from audio_xai.utils.errors import UserError
 
 UNCOLOURED = "#eeeeee"
 FREQUENCY_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+INPUT = "input"
 CLIP_PERCENTILE = 99.5
 ATTRIBUTION_COLOURS = "RdBu_r"
 # No darker than mid-grey, so that both ends of the attribution colours stand out from it.
@@ -75,7 +76,7 @@ class Overlay:
     value_unit : str
         Unit of ``inputs``.
     notes : mapping of str to str
-        Method → what stands under its name.
+        Method, or ``input`` → what stands under its name.
     """
 
     title: str
@@ -215,8 +216,8 @@ def difference_forest(differences: pd.DataFrame, directions: Directions, dataset
         return figure
 
 
-def attribution_overlay(overlay: Overlay) -> Figure:
-    """The input, then every method's attributions over the input in grey.
+def attribution_overlay(overlay: Overlay, width_inches: float = WIDTH_INCHES) -> Figure:
+    """The input, then every method's attributions over the input in grey, on a page or column of this width.
 
     Attributions are divided by the 99.5th percentile of their absolute values, each map by its own, so panels compare
     where methods look and not how strongly.
@@ -226,11 +227,11 @@ def attribution_overlay(overlay: Overlay) -> Figure:
         columns = min(4, len(methods) + 1)
         lines = math.ceil((len(methods) + 1) / columns)
         panel_inches = 1.45 if _is_image(overlay) else 1.3
-        figure = new_figure(0.95 + lines * (0.28 + 0.12 * bool(overlay.notes) + panel_inches))
+        figure = new_figure(0.95 + lines * (0.28 + 0.12 * bool(overlay.notes) + panel_inches), width_inches)
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
-        panels[0].set_title("Input")
+        panels[0].set_title("\n".join(["Input", *_note(overlay, INPUT)]))
         for axes, method in zip(panels[1:], methods, strict=False):
             _show_attributions(axes, overlay, overlay.attributions[method])
             axes.set_title("\n".join([method_style(method).name, *_note(overlay, method)]))
@@ -253,8 +254,9 @@ def _note(overlay: Overlay, method: str) -> list[str]:
 
 
 def add_title(figure: Figure, *lines: str) -> None:
-    """Title above everything, broken where it would be wider than the page."""
-    figure.suptitle("\n".join(fill(line, 84) for line in lines))
+    """Title above everything, broken where it would be wider than the figure."""
+    letters = round(84 * figure.get_size_inches()[0] / WIDTH_INCHES)
+    figure.suptitle("\n".join(fill(line, letters) for line in lines))
 
 
 def _named(datasets: Mapping[str, str]) -> list[str]:
@@ -448,8 +450,10 @@ def _colour_bar(
     label: str,
     extend: Literal["neither", "both"] = "neither",
 ) -> Colorbar:
+    """Bar below half of the figure, its label broken where it would be wider than that."""
+    told = fill(label, round(7 * figure.get_size_inches()[0]))
     return figure.colorbar(
-        shown, ax=list(panels), location="bottom", aspect=28, pad=0.02, shrink=0.9, label=label, extend=extend
+        shown, ax=list(panels), location="bottom", aspect=28, pad=0.02, shrink=0.9, label=told, extend=extend
     )
 
 
