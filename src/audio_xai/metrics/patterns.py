@@ -36,6 +36,10 @@ class Patterns:
         self._shape, self._device = tuple(inputs.shape[2:]), inputs.device
         self._purpose = purpose
         self.offsets = [self._offset(sample) for sample in inputs]
+        starts = [
+            [(size - shift) % size for size, shift in zip(self._shape, offset, strict=True)] for offset in self.offsets
+        ]
+        self._starts = torch.tensor(starts, device=inputs.device).unbind(1)
         self._draw = draw
         self._last: tuple[int, Tensor] = (-1, torch.empty(0))
 
@@ -43,14 +47,12 @@ class Patterns:
         """Pattern ``(pairs, 1, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
         met, counts = torch.unique_consecutive(runs, return_counts=True)
         parts = torch.split(samples, counts.tolist())
-        return torch.stack(
-            [
-                self._window(tiled, sample)
-                for run, part in zip(met.tolist(), parts, strict=True)
-                for tiled in (self._tiled(run),)
-                for sample in part.tolist()
-            ]
-        )
+        windows = [
+            self._windows(run)[:, *(starts[part] for starts in self._starts)]
+            for run, part in zip(met.tolist(), parts, strict=True)
+        ]
+        # Channels first until here.
+        return (torch.cat(windows, dim=1) if len(windows) > 1 else windows[0]).transpose(0, 1)
 
     def sums(self, values: Tensor, runs: int) -> Tensor:
         """Sum over the cells of pattern × value, ``(batch, runs)``, float64, for values ``(batch, 1, …)``."""
@@ -76,14 +78,11 @@ class Patterns:
         random = generator(*self._purpose, content_key(sample))
         return tuple(int(torch.randint(size, (1,), generator=random)) for size in self._shape)
 
-    def _tiled(self, run: int) -> Tensor:
-        """The run's pattern, twice along each axis, so that every cyclic shift is a window of it."""
+    def _windows(self, run: int) -> Tensor:
+        """Every cyclic shift of the run's pattern: a view ``(1, starts…, …)`` of it, twice along each axis."""
         if self._last[0] != run:
-            self._last = (run, self.drawn(run).repeat(1, *[2] * len(self._shape)))
+            views = self.drawn(run).repeat(1, *[2] * len(self._shape))
+            for axis, size in enumerate(self._shape, start=1):
+                views = views.unfold(axis, size, 1)
+            self._last = (run, views)
         return self._last[1]
-
-    def _window(self, tiled: Tensor, sample: int) -> Tensor:
-        """The pattern shifted forth by the sample's offset."""
-        for axis, (size, offset) in enumerate(zip(self._shape, self.offsets[sample], strict=True), start=1):
-            tiled = tiled.narrow(axis, (size - offset) % size, size)
-        return tiled
