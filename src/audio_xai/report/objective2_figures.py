@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,6 @@ from audio_xai.report.figures import (
 )
 from audio_xai.report.objective2_curves import REMOVALS, Curves, curve_figure
 from audio_xai.report.objective2_tables import (
-    ALL,
     CLIPS,
     DIRECTIONS,
     LEADING,
@@ -37,7 +37,7 @@ from audio_xai.report.objective2_tables import (
     gather,
     prepared,
 )
-from audio_xai.report.style import CONTROL, METHODS, arrow, in_order, listed, method_style, metric_style
+from audio_xai.report.style import CONTROL, METHODS, arrow, in_order, method_style, metric_style
 from audio_xai.utils.errors import UserError
 
 HEAT_METRICS = (
@@ -79,7 +79,12 @@ def write_figures(rows: pd.DataFrame, curves: CurvesOf, destination: Path) -> li
         As :func:`audio_xai.report.objective2_tables.gather`, if there are curves without rows, or if a file cannot be
         written.
     """
-    evidence = gather(rows)
+    drawn = figures_of(rows, gather(rows), curves)
+    return [path for name, draw in drawn.items() for path in save(draw, destination / name)]
+
+
+def figures_of(rows: pd.DataFrame, evidence: Evidence, curves: CurvesOf) -> dict[str, Callable[[], Figure]]:
+    """Name → how to draw it, for every figure of :func:`write_figures`; ``evidence`` is that of the rows."""
     clips = evidence.means[evidence.means["material"] == CLIPS]
     drawn: dict[str, Callable[[], Figure]] = {}
     ordered = _by_scope(rows, curves)
@@ -106,7 +111,7 @@ def write_figures(rows: pd.DataFrame, curves: CurvesOf, destination: Path) -> li
         drawn["ground_truth"] = partial(ground_truth_figure, evidence)
     if len(evidence.gains):
         drawn["difference_from_silence"] = partial(gain_figure, evidence)
-    return [path for name, draw in drawn.items() for path in save(draw, destination / name)]
+    return drawn
 
 
 def method_by_metric_figure(evidence: Evidence) -> Figure:
@@ -121,16 +126,16 @@ def method_by_metric_figure(evidence: Evidence) -> Figure:
         image = heat_panel(axes, own, methods, metrics, DIRECTIONS, rank_colours(len(methods)))
         axes.set_xticks(
             range(len(metrics)),
-            [two_lines(metric_style(metric).short) + arrow(metric, DIRECTIONS) for metric in metrics],
+            [fill(metric_style(metric).name, 16) + arrow(metric, DIRECTIONS) for metric in metrics],
         )
         bar = figure.colorbar(image, ax=axes, location="bottom", aspect=45, shrink=0.55, pad=0.015)
         bar.set_ticks([1, len(methods)])
         bar.minorticks_off()
         bar.ax.tick_params(length=0)
-        bar.set_label("rank of the mean within its column, 1 = best; columns without a better end stay grey")
+        bar.set_label("rank of the mean within its column, 1 = best")
         add_title(
             figure,
-            f"{_scope(scope, evidence)}, {evidence.main_budget} gradients: mean ± half-width of the 95 % interval",
+            f"{evidence.described(scope)}, {evidence.main_budget} gradients: mean ± half-width of the 95 % interval",
         )
         return figure
 
@@ -183,7 +188,7 @@ def ground_truth_figure(evidence: Evidence) -> Figure:
             axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         chance = Line2D([], [], color="black", linestyle="--", linewidth=0.9, label="chance (random control)")
         figure.legend(handles=[chance], loc="outside lower center", frameon=False)
-        add_title(figure, f"{_scope(evidence.overall(materials[0]), evidence)}: mean with its 95 % interval")
+        add_title(figure, f"{evidence.described(evidence.overall(materials[0]))}: mean with its 95 % interval")
         return figure
 
 
@@ -208,7 +213,7 @@ def gain_figure(evidence: Evidence) -> Figure:
         add_title(
             figure,
             f"Difference from {method_style(REFERENCE).name} at {evidence.main_budget} gradients, 95 % interval",
-            _scope(scope, evidence),
+            evidence.described(scope),
         )
         return figure
 
@@ -290,11 +295,3 @@ def _gain_handles(scopes: Sequence[str]) -> list[Line2D]:
         )
         for position, scope in enumerate(scopes)
     ]
-
-
-def _scope(scope: str, evidence: Evidence) -> str:
-    """What a figure rests on: a pooled one names every dataset and architecture, so that stand-ins are named too."""
-    if scope != ALL:
-        return scope
-    datasets, models = zip(*(own.rsplit(", ", 1) for own in evidence.scopes()), strict=True)
-    return f"{listed(list(dict.fromkeys(datasets)))}; {listed(list(dict.fromkeys(models)))}"
