@@ -47,10 +47,7 @@ class Patterns:
         """Pattern ``(pairs, 1, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
         met, counts = torch.unique_consecutive(runs, return_counts=True)
         parts = torch.split(samples, counts.tolist())
-        windows = [
-            self._windows(run)[:, *(starts[part] for starts in self._starts)]
-            for run, part in zip(met.tolist(), parts, strict=True)
-        ]
+        windows = [self._windows(run)[self._places(part)] for run, part in zip(met.tolist(), parts, strict=True)]
         # Channels first until here.
         return (torch.cat(windows, dim=1) if len(windows) > 1 else windows[0]).transpose(0, 1)
 
@@ -77,6 +74,10 @@ class Patterns:
     def _offset(self, sample: Tensor) -> tuple[int, ...]:
         random = generator(*self._purpose, content_key(sample))
         return tuple(int(torch.randint(size, (1,), generator=random)) for size in self._shape)
+
+    def _places(self, samples: Tensor) -> tuple[slice | Tensor, ...]:
+        """Where in :meth:`_windows` these samples' own shifts are."""
+        return (slice(None), *(starts[samples] for starts in self._starts))
 
     def _windows(self, run: int) -> Tensor:
         """Every cyclic shift of the run's pattern: a view ``(1, starts…, …)`` of it, twice along each axis."""

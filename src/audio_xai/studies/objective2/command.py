@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from audio_xai.studies.objective2.adapted import checks, write_clips
+from audio_xai.studies.objective2.answer import answer
 from audio_xai.studies.objective2.config import PROFILES, Objective2Config
 from audio_xai.studies.objective2.explanations import explain
 from audio_xai.studies.objective2.plan import STUDY
@@ -37,9 +38,12 @@ def adapt(config: Objective2Config) -> None:
 
 
 def evaluate(config: Objective2Config) -> None:
-    """Score every attribution."""
+    """Score every attribution and answer research question 2."""
     made = compute(config)
     print(f"{len(made)} shards of scores in {made[0].parent.parent}")
+    print("\nSummary and figures:")
+    for path in answer(config):
+        print(f"  {path}")
 
 
 def run(
