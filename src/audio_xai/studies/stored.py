@@ -1,11 +1,15 @@
 """What a results folder holds: which studies were run, with which options, and what they left there."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 
+from audio_xai.report.objective2_curves import Curves
 from audio_xai.studies.objective1 import config as objective1_config
 from audio_xai.studies.objective1 import plan as objective1_plan
 from audio_xai.studies.objective1 import scores as objective1_scores
@@ -77,6 +81,39 @@ def objective2_rows(config: Objective2Config) -> pd.DataFrame:
             "experiments/objective2/evaluate_adaptations.py with the same options first"
         )
     return Store(Path(config.results), objective2_plan.STUDY).load_rows(paths)
+
+
+def objective2_curves(config: Objective2Config, gradients: int) -> dict[tuple[str, str], dict[str, Curves]]:
+    """Insertion and deletion curves of recordings at one budget: (dataset, architecture) → method → curves.
+
+    Models of all training seeds together; methods that always cost the same are there at every budget.
+    """
+    found: dict[tuple[str, str], dict[str, list[Curves]]] = {}
+    for cell in objective2_plan.cells(config):
+        if cell.material == "clips":
+            own = found.setdefault((cell.wanted.dataset, cell.wanted.architecture), {})
+            for name, curves in _curves_of(config, cell, gradients).items():
+                own.setdefault(name, []).append(curves)
+    return {key: {name: _together(parts) for name, parts in own.items()} for key, own in found.items()}
+
+
+def _curves_of(config: Objective2Config, cell: objective2_plan.Cell, gradients: int) -> dict[str, Curves]:
+    store = objective2_plan.place_of(config, cell).store
+    speakers = store.load_tensors(objective2_plan.place_of(config, cell).inputs())[1]["speakers"]
+    planned = objective2_scores.units(config, cell)
+    budgets = Counter(unit.method.name for unit in planned)
+    found = {}
+    for unit in planned:
+        if unit.method.gradients == gradients or budgets[unit.method.name] == 1:
+            tensors, _ = store.load_tensors(unit.curves)
+            scores, fractions = (tensors[name].double().numpy() for name in ("curves", "fractions"))
+            found[unit.method.name] = Curves(scores, fractions, [str(speaker) for speaker in speakers])
+    return found
+
+
+def _together(parts: Sequence[Curves]) -> Curves:
+    speakers = [speaker for part in parts for speaker in part.speakers]
+    return Curves(np.concatenate([part.scores for part in parts]), parts[0].fractions, speakers)
 
 
 def _objective1_shards(config: Objective1Config) -> list[Path]:

@@ -4,30 +4,34 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-from audio_xai.baselines import Baseline
-from audio_xai.core import target_scores
 from audio_xai.models import checkpoints
-from audio_xai.report.figures import Overlay
-from audio_xai.report.style import number
+from audio_xai.report.objective2_tables import gather
 from audio_xai.report.thesis import objective1 as objective1_pages
-from audio_xai.report.thesis.findings import Findings
+from audio_xai.report.thesis import objective2 as objective2_pages
+from audio_xai.report.thesis.findings import AdaptationFindings, Findings
 from audio_xai.report.thesis.pages import Page, write_pages
-from audio_xai.studies.models import load_model
 from audio_xai.studies.objective1 import config as objective1_config
-from audio_xai.studies.objective1.comparison import directions_of, load_rows, overlays_of, shown_cells
+from audio_xai.studies.objective1.comparison import directions_of, load_rows
 from audio_xai.studies.objective1.config import Objective1Config
 from audio_xai.studies.objective1.plan import paths
 from audio_xai.studies.objective1.scores import all_cells
-from audio_xai.studies.stored import ANY_PROFILE, LARGEST_FIRST, Folders, objective1_config_in, objective1_repeats
+from audio_xai.studies.objective2 import config as objective2_config
+from audio_xai.studies.objective2.config import Objective2Config
+from audio_xai.studies.shown import objective1_overlays, objective2_overlays
+from audio_xai.studies.stored import (
+    ANY_PROFILE,
+    LARGEST_FIRST,
+    Folders,
+    objective1_config_in,
+    objective1_repeats,
+    objective2_config_in,
+    objective2_curves,
+    objective2_rows,
+)
 from audio_xai.utils.configuration import option
 from audio_xai.utils.errors import UserError
 
-# Methods of Objective 1 whose maps add up to the change of the score.
-COMPLETE = ("integrated_gradients", "deep_lift")
-ALONE = "integrated_gradients"
+OBJECTIVE2_SCRIPTS = ("audio_adapted_ig", "evaluate_adaptations")
 COMMAND = "python scripts/generate_thesis_figures.py"
 
 
@@ -79,7 +83,10 @@ def make_pages(config: ThesisConfig) -> Made:
     """
     made: list[Page] = []
     left_out: list[str] = []
-    parts: dict[str, Callable[[ThesisConfig], tuple[list[Page], list[str]]]] = {"Objective 1": objective1}
+    parts: dict[str, Callable[[ThesisConfig], tuple[list[Page], list[str]]]] = {
+        "Objective 1": objective1,
+        "Objective 2": objective2,
+    }
     for name, part in parts.items():
         try:
             pages, missing = part(config)
@@ -121,44 +128,31 @@ def objective1_findings(study: Objective1Config, clips: int) -> Findings:
         repeats=objective1_repeats(study),
         directions=directions_of(study),
         cards=[asdict(checkpoints.read_card(paths(study, cell).weights)) for cell in all_cells(study)],
-        overlays=_overlays(study, clips),
+        overlays=objective1_overlays(study, clips),
         command=f"python scripts/run_demo.py {options}; {COMMAND} --profile {study.profile}",
     )
 
 
-def noted(overlay: Overlay, body: nn.Module, baseline: Baseline, complete: tuple[str, ...]) -> Overlay:
-    """The overlay with ΔF in its title and the completeness gap under the maps of complete methods."""
-    inputs = torch.from_numpy(overlay.inputs)[None, None]
-    change = change_of_score(body, inputs, baseline)
-    notes = {
-        method: f"gap {gap_text(float(attributions.astype('float64').sum()), change)}"
-        for method, attributions in overlay.attributions.items()
-        if method in complete
-    }
-    return replace(overlay, title=f"{overlay.title}, ΔF = {number(change)}", notes=notes)
+def objective2(config: ThesisConfig) -> tuple[list[Page], list[str]]:
+    """Pages on Objective 2 and what they lack."""
+    return objective2_pages.pages(objective2_findings(objective2_config_in(config.folders), config.clips)), []
 
 
-def change_of_score(body: nn.Module, inputs: Tensor, baseline: Baseline) -> float:
-    """Logit of the predicted class of one input ``(1, 1, rows, columns)`` minus that of its baseline."""
-    with torch.inference_mode():
-        targets = body(inputs).argmax(1)
-        return float(target_scores(body, inputs, targets) - target_scores(body, baseline(inputs), targets))
+def objective2_findings(study: Objective2Config, clips: int) -> AdaptationFindings:
+    """What the store holds of Objective 2.
 
-
-def gap_text(total: float, change: float) -> str:
-    """|ΣA − ΔF| / |ΔF| in per cent; ``undefined`` where nothing changed."""
-    return "undefined" if change == 0 else f"{100 * abs(total - change) / abs(change):.1f} %"
-
-
-def _overlays(study: Objective1Config, clips: int) -> dict[str, Overlay]:
-    """Pages' names → overlays, those of one map alone beside the audio ones."""
-    named: dict[str, Overlay] = {}
-    for cell in shown_cells(study):
-        model, _ = load_model(paths(study, cell).weights, cell.wanted, torch.device("cpu"))
-        for place, overlay in enumerate(overlays_of(study, cell, clips), start=1):
-            whole = noted(overlay, model.body, cell.baseline, COMPLETE)
-            named[f"o1_overlay_{cell.modality}_{place}"] = whole
-            if ALONE in whole.attributions and cell.modality == "audio":
-                alone = {ALONE: whole.attributions[ALONE]}
-                named[f"o1_overlay_{cell.modality}_{place}_column"] = replace(whole, attributions=alone)
-    return named
+    Raises
+    ------
+    UserError
+        If explanations or scores are missing.
+    """
+    rows = objective2_rows(study)
+    evidence = gather(rows)
+    options = objective2_config.options_of(study)
+    made_by = "; ".join(f"python experiments/objective2/{name}.py {options}" for name in OBJECTIVE2_SCRIPTS)
+    return AdaptationFindings(
+        rows=rows,
+        curves=objective2_curves(study, evidence.main_budget),
+        overlays=objective2_overlays(study, clips, evidence.best),
+        command=f"{made_by}; {COMMAND} --profile {study.profile}",
+    )

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from audio_xai.report.answer import counted_span
 from audio_xai.report.figures import Overlay, attribution_overlay
-from audio_xai.report.style import Directions
-from audio_xai.report.thesis.pages import DOUBLE_INCHES, SINGLE_INCHES, FigurePage, Page, Source, resized
+from audio_xai.report.objective2_figures import CurvesOf
+from audio_xai.report.style import METHODS, Directions, estimate, in_order, method_style
+from audio_xai.report.thesis.pages import DOUBLE_INCHES, SINGLE_INCHES, FigurePage, Page, Source, TablePage
 
 INTERVALS = "Intervals are 95 % bootstrap intervals over speakers (images for images)."
 SCALED = (
@@ -47,9 +49,51 @@ class Findings:
     command: str
 
 
+@dataclass(frozen=True, eq=False)
+class AdaptationFindings:
+    """What the store holds of Objective 2.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Result rows of one configuration.
+    curves : mapping
+        (dataset, architecture) → method → insertion and deletion curves at the main budget.
+    overlays : mapping of str to Overlay
+        Name of a page → what it shows.
+    command : str
+        What made the rows and then the pages.
+    """
+
+    rows: pd.DataFrame
+    curves: CurvesOf
+    overlays: Mapping[str, Overlay]
+    command: str
+
+
 def counted(table: pd.DataFrame) -> str:
     """``n = 24 a cell, 12 clusters`` for a table of means."""
     return f"n = {counted_span(table['n'])} a cell, {counted_span(table['clusters'])} clusters"
+
+
+def grid_page(name: str, caption: str, table: pd.DataFrame, key: str, metrics: Mapping[str, str]) -> TablePage:
+    """``mean [low, high]``, ``key`` and methods down, metrics across."""
+    entries = {(row[key], row["method"], row["metric"]): row for row in table.to_dict("records")}
+    lines = [
+        [
+            str(value),
+            method_style(method).name,
+            *(interval_entry(entries.get((value, method, metric))) for metric in metrics),
+        ]
+        for value in dict.fromkeys(table[key])
+        for method in in_order(table.loc[table[key] == value, "method"], METHODS)
+    ]
+    return TablePage(name, caption, [key.capitalize(), "Method", *metrics.values()], lines, table, left_columns=2)
+
+
+def interval_entry(row: Mapping[Any, Any] | None) -> str:
+    """``mean [low, high]`` of a record; nothing where there is none."""
+    return "" if row is None else estimate(row["mean"], row["low"], row["high"])
 
 
 def overlay_pages(overlays: Mapping[str, Overlay], source: Source) -> list[Page]:
@@ -67,4 +111,4 @@ def overlay_pages(overlays: Mapping[str, Overlay], source: Source) -> list[Page]
 
 def _drawing(overlay: Overlay) -> Any:
     width = DOUBLE_INCHES if len(overlay.attributions) > 1 else SINGLE_INCHES
-    return lambda: resized(attribution_overlay(overlay), width)
+    return partial(attribution_overlay, overlay, width)

@@ -1,6 +1,6 @@
 """Which method of Objective 1 comes first, how surely, and what the metrics' own noise is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,6 @@ from audio_xai.report.thesis.ranks import (
     critical_difference_diagrams,
     pairs_counted,
     rank_intervals,
-    rank_table,
     ranks_page,
 )
 
@@ -32,7 +31,7 @@ def rank_pages(findings: Findings, source: Source) -> list[Page]:
     contests = {key: contest for key, contest in contests_of(findings).items() if contest.decidable}
     if not contests:
         return []
-    return [*_figures(contests, source), *_tables(list(contests.values()), source)]
+    return [*_figures(contests, source), *_tables(contests, source)]
 
 
 def contests_of(findings: Findings) -> dict[Key, Contest]:
@@ -67,15 +66,19 @@ def _repeats(findings: Findings) -> dict[tuple[Any, ...], pd.DataFrame]:
 
 def _figures(contests: dict[Key, Contest], source: Source) -> list[Page]:
     middle = _at_middle_resolution(contests)
-    leading = [key for key in contests if key[2] == middle[0][2]]
-    sides = len({modality for modality, _, _ in middle})
-    first, ranked = ([contests[key] for key in keys] for keys in ([k for k in middle if k in leading], leading))
-    shown = [contests[key] for key in middle]
-    columns = max(sum(modality == side for side, _, _ in leading) for modality, _, _ in leading)
+    metric = middle[0][2]
+    sides = list(dict.fromkeys(modality for modality, _, _ in middle))
+    first = [contests[key] for key in middle if key[2] == metric]
+    leading = [contests[key] for key in sorted(contests) if key[2] == metric]
+    columns = max(sum(key[0] == side and key[2] == metric for key in contests) for side in sides)
+    by_side = {side: [contests[key] for key in middle if key[0] == side] for side in sides}
     told = {
-        "o1_critical_difference": (NEMENYI, shown, partial(critical_difference_diagrams, shown, sides)),
-        "o1_pairwise": (PAIRED, first, partial(pairwise_matrices, pairwise_table(first), sides)),
-        "o1_rank_stability": (RESAMPLED, ranked, partial(rank_intervals, ranked, columns)),
+        **{
+            f"o1_critical_difference_{side}": (NEMENYI, own, partial(critical_difference_diagrams, own))
+            for side, own in by_side.items()
+        },
+        "o1_pairwise": (PAIRED, first, partial(pairwise_matrices, pairwise_table(first), len(first))),
+        "o1_rank_stability": (RESAMPLED, leading, partial(rank_intervals, leading, columns)),
     }
     return [
         FigurePage(name, source.caption(text, pairs_counted(own)), draw) for name, (text, own, draw) in told.items()
@@ -90,24 +93,28 @@ def _at_middle_resolution(contests: dict[Key, Contest]) -> list[Key]:
     return [key for key in contests if key[1] == resolutions[key[0]][len(resolutions[key[0]]) // 2]]
 
 
-def _tables(contests: Sequence[Contest], source: Source) -> list[Page]:
-    made: list[Page] = [ranks_page("o1_ranks", source, contests, rank_table(contests))]
-    noise = noise_table(contests)
+def _tables(contests: dict[Key, Contest], source: Source) -> list[Page]:
+    """Ranks and noise; of the leading metric where they are read, of all in the CSV."""
+    metric = next(iter(contests))[2]
+    shown = [contest for key, contest in contests.items() if key[2] == metric]
+    made: list[Page] = [ranks_page("o1_ranks", source, list(contests.values()), shown)]
+    noise = noise_table(list(contests.values()))
     if len(noise):
         told = (
             "What the metric's own random draws do: mean score, its standard deviation over metric seeds, that of one "
             "sample's score, and the smallest difference of means that is more than noise at 5 %."
         )
         counted = f"n = {counted_span(noise['n'])} samples, {counted_span(noise['repeats'])} metric seeds"
-        made.append(_noise_page(source.caption(told, counted), noise))
+        titles = {contest.title for contest in shown}
+        made.append(_noise_page(source.caption(told, counted), noise, titles))
     return made
 
 
-def _noise_page(caption: str, noise: pd.DataFrame) -> TablePage:
+def _noise_page(caption: str, noise: pd.DataFrame, shown: Collection[str]) -> TablePage:
     columns = ("mean", "of_mean", "of_sample", "smallest_difference")
     lines = [
         [str(row["contest"]), method_style(str(row["method"])).name, *(number(row[column]) for column in columns)]
-        for row in noise.to_dict("records")
+        for row in noise[noise["contest"].isin(shown)].to_dict("records")
     ]
     header = ["Contest", "Method", "Mean", "SD of the mean", "SD of a score", "Smallest difference"]
     return TablePage("o1_metric_noise", caption, header, lines, noise, left_columns=2)

@@ -1,15 +1,12 @@
 """Tables of Objective 1 for a thesis: means, differences, trends and models."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from audio_xai.report.answer import matched
 from audio_xai.report.sources import present_modalities
-from audio_xai.report.style import METHODS, METRICS, arrow, estimate, in_order, method_style, metric_style
+from audio_xai.report.style import METRICS, arrow, in_order, metric_style
 from audio_xai.report.tables import Evidence
-from audio_xai.report.thesis.findings import INTERVALS, Findings, counted
+from audio_xai.report.thesis.findings import INTERVALS, Findings, counted, grid_page
 from audio_xai.report.thesis.pages import Page, Source, TablePage
 
 
@@ -23,7 +20,7 @@ def table_pages(findings: Findings, evidence: Evidence, source: Source) -> list[
     for modality in present_modalities(findings.rows):
         own = evidence.cells[evidence.cells["modality"] == modality]
         told = f"Mean scores on {modality} with 95 % intervals. {INTERVALS}"
-        made.append(_grid(f"o1_means_{modality}", source.caption(told, counted(own)), own, "resolution", names))
+        made.append(grid_page(f"o1_means_{modality}", source.caption(told, counted(own)), own, "resolution", names))
     if len(evidence.differences):
         own = evidence.differences.assign(
             resolution=[
@@ -32,29 +29,14 @@ def table_pages(findings: Findings, evidence: Evidence, source: Source) -> list[
             ]
         )
         caption = source.caption(f"Difference of means, audio − image, at like resolutions. {INTERVALS}", counted(own))
-        made.append(_grid("o1_differences", caption, own, "resolution", names))
+        made.append(grid_page("o1_differences", caption, own, "resolution", names))
     if len(evidence.trends):
         told = f"Change of the scores when the resolution doubles. {INTERVALS}"
         caption = source.caption(told, counted(evidence.trends))
-        made.append(_grid("o1_trends", caption, evidence.trends, "scope", names))
+        made.append(grid_page("o1_trends", caption, evidence.trends, "scope", names))
     if len(evidence.models):
         made.append(_models(evidence.models, source))
     return made
-
-
-def _grid(name: str, caption: str, table: pd.DataFrame, key: str, metrics: Mapping[str, str]) -> TablePage:
-    """``mean [low, high]``, ``key`` and methods down, metrics across."""
-    entries = {(row[key], row["method"], row["metric"]): row for row in table.to_dict("records")}
-    lines = [
-        [str(value), method_style(method).name, *(_entry(entries.get((value, method, metric))) for metric in metrics)]
-        for value in dict.fromkeys(table[key])
-        for method in in_order(table.loc[table[key] == value, "method"], METHODS)
-    ]
-    return TablePage(name, caption, [key.capitalize(), "Method", *metrics.values()], lines, table, left_columns=2)
-
-
-def _entry(row: Mapping[Any, Any] | None) -> str:
-    return "" if row is None else estimate(row["mean"], row["low"], row["high"])
 
 
 def _models(models: pd.DataFrame, source: Source) -> TablePage:

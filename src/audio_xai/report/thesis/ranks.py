@@ -27,6 +27,7 @@ from audio_xai.utils.statistics import (
 )
 
 LINE_INCHES = 0.15
+BAR_LINES = 0.55
 RESAMPLING_SEED = 0
 NOISE_LEVELS = ("pair", "cluster", "seed")
 
@@ -119,14 +120,15 @@ def pairs_counted(contests: Sequence[Contest]) -> str:
     return f"n = {pairs} samples a panel, {clusters} clusters"
 
 
-def ranks_page(name: str, source: Source, contests: Sequence[Contest], ranks: pd.DataFrame) -> TablePage:
-    """The contests' :func:`rank_table` as a page."""
+def ranks_page(name: str, source: Source, contests: Sequence[Contest], shown: Sequence[Contest]) -> TablePage:
+    """The contests' :func:`rank_table` as a page that shows some and holds all."""
+    ranks, titles = rank_table(contests), {contest.title for contest in shown}
     told = (
         "Ranks of the methods: mean rank over clusters, rank of the mean with the middle 95 % of its ranks in 2,000 "
         "resamples of the clusters, share of the resamples where it leads, share of its comparisons that keep their "
         "sign."
     )
-    caption = source.caption(told, pairs_counted(contests))
+    caption = source.caption(told, pairs_counted(shown))
     lines = [
         [
             str(row["contest"]),
@@ -136,25 +138,22 @@ def ranks_page(name: str, source: Source, contests: Sequence[Contest], ranks: pd
             f"{100 * row['first']:.0f} %",
             f"{100 * row['kept']:.0f} %",
         ]
-        for row in ranks.to_dict("records")
+        for row in ranks[ranks["contest"].isin(titles)].to_dict("records")
     ]
     header = ["Contest", "Method", "Mean rank", "Rank of the mean", "Leads", "Order kept"]
     return TablePage(name, caption, header, lines, ranks, left_columns=2)
 
 
-def critical_difference_diagrams(contests: Sequence[Contest], columns: int = 2) -> Figure:
+def critical_difference_diagrams(contests: Sequence[Contest]) -> Figure:
     """One diagram a contest: mean ranks over clusters, bars over methods that Nemenyi's test does not tell apart."""
     with settings():
-        most = max(contest.defined.shape[1] for contest in contests)
-        lines = math.ceil(len(contests) / columns)
-        height = 0.55 + LINE_INCHES * (math.ceil(most / 2) + 1 + _most_groups(contests))
-        figure = new_figure(lines * height, DOUBLE_INCHES)
-        grid = figure.subplots(lines, columns, squeeze=False)
-        for axes, contest in zip(grid.flat, contests, strict=False):
-            _diagram(axes, contest.ranked())
-            axes.set_title(contest.title)
-        for axes in grid.flat[len(contests) :]:
-            axes.set_visible(False)
+        found = [contest.ranked() for contest in contests]
+        heights = [0.5 + LINE_INCHES * _depth(one) for one in found]
+        figure = new_figure(sum(heights), DOUBLE_INCHES)
+        grid = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, one, contest in zip(grid, found, contests, strict=True):
+            _diagram(axes, one)
+            axes.set_title(contest.title, loc="left")
         return figure
 
 
@@ -186,17 +185,21 @@ def groups_alike(found: CriticalDifference) -> list[tuple[int, int]]:
     return runs
 
 
-def _most_groups(contests: Sequence[Contest]) -> int:
-    return max(len(groups_alike(contest.ranked())) for contest in contests)
+def _first_name(found: CriticalDifference) -> float:
+    """Where names start below the axis, in lines."""
+    return 1.0 + BAR_LINES * len(groups_alike(found))
+
+
+def _depth(found: CriticalDifference) -> float:
+    return _first_name(found) + math.ceil(len(found.mean_ranks) / 2) + 1
 
 
 def _diagram(axes: Axes, found: CriticalDifference) -> None:
     """Ranks along the top, best to the left; heights below the axis in lines of text."""
     ranks = found.mean_ranks
-    count, runs = len(ranks), groups_alike(found)
-    first_name = 0.9 + 0.55 * len(runs)
+    count = len(ranks)
     axes.set_xlim(0.8, count + 0.2)
-    axes.set_ylim(first_name + math.ceil(count / 2) - 0.3, -1.35)
+    axes.set_ylim(_depth(found) - 1.3, -1)
     axes.set_yticks([])
     axes.xaxis.tick_top()
     axes.xaxis.set_major_locator(MaxNLocator(min(count, 8), integer=True, steps=[1, 2, 5, 10]))
@@ -204,13 +207,11 @@ def _diagram(axes: Axes, found: CriticalDifference) -> None:
     axes.spines["top"].set_position(("data", 0))
     axes.tick_params(axis="x", pad=1)
     for place, (method, rank) in enumerate(ranks.items()):
-        _name(axes, str(method), float(rank), place, count, first_name)
-    for line, (first, last) in enumerate(runs):
-        ends = [ranks.iloc[first] - 0.06, ranks.iloc[last] + 0.06]
-        axes.plot(ends, [0.45 + 0.55 * line] * 2, color="black", linewidth=2.2, solid_capstyle="butt")
-    width = min(found.critical_difference, count - 1)
-    axes.plot([1, 1 + width], [-1.2, -1.2], color="black", linewidth=1, marker="|", markersize=5)
-    axes.text(1 + width, -1.2, f"  CD = {found.critical_difference:.2f}", va="center", fontsize=7)
+        _name(axes, str(method), float(rank), place, count, _first_name(found))
+    for line, (first, last) in enumerate(groups_alike(found)):
+        ends = [ranks.iloc[first] - 0.04, ranks.iloc[last] + 0.04]
+        axes.plot(ends, [0.7 + BAR_LINES * line] * 2, color="black", linewidth=2.2, solid_capstyle="butt")
+    axes.set_title(f"CD = {found.critical_difference:.2f}, {found.clusters} clusters", loc="right", fontsize=7)
 
 
 def _name(axes: Axes, method: str, rank: float, place: int, count: int, first_name: float) -> None:
