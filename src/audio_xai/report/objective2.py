@@ -140,7 +140,8 @@ def _means_of(evidence: Evidence, material: str, metrics: Sequence[str], title: 
     yield title
     for (scope, budget), group in own.groupby(["scope", "gradients"], sort=False):
         sizes = f"n = {counted_span(group['n'])}, clusters = {counted_span(group['clusters'])}"
-        yield f"*{scope}, {budget} gradients: mean [95 % interval]; {sizes}.*"
+        named = evidence.described(str(scope))
+        yield f"*{named}, {budget} gradients: mean [95 % interval]; {sizes}.*"
         yield method_by_metric(group, header)
 
 
@@ -151,7 +152,8 @@ def _gain_tables(evidence: Evidence) -> Iterator[str]:
     yield f"### Differences from {method_style(REFERENCE).name} under the worse removal"
     for (scope, budget), group in table.groupby(["scope", "gradients"], sort=False):
         sizes = f"n = {counted_span(group['n'])}, clusters = {counted_span(group['clusters'])}"
-        yield f"*{scope}, {budget} gradients: difference [95 % interval], bold where Holm p < 0.05; {sizes}.*"
+        named = evidence.described(str(scope))
+        yield f"*{named}, {budget} gradients: difference [95 % interval], bold where Holm p < 0.05; {sizes}.*"
         yield _compared_markdown(group, "first")
 
 
@@ -160,8 +162,9 @@ def _lead_tables(evidence: Evidence) -> Iterator[str]:
         return
     yield f"### {method_style(evidence.best).name} minus its peers and the controls"
     for scope, group in evidence.leads.groupby("scope", sort=False):
+        named = evidence.described(str(scope))
         yield (
-            f"*{scope}, {evidence.main_budget} gradients, under the worse removal: difference [95 % interval], bold "
+            f"*{named}, {evidence.main_budget} gradients, under the worse removal: difference [95 % interval], bold "
             "where Holm p < 0.05.*"
         )
         yield _compared_markdown(group, "second")
@@ -193,7 +196,8 @@ def _gap_tables(evidence: Evidence) -> Iterator[str]:
     yield "### Completeness and cost"
     for scope, group in table.groupby("scope", sort=False):
         budgets = sorted(group["gradients"].unique())
-        yield f"*{scope}: median (95th percentile) of |ΣA − ΔF| / |ΔF| in %, by what was spent on a map.*"
+        named = evidence.described(str(scope))
+        yield f"*{named}: median (95th percentile) of |ΣA − ΔF| / |ΔF| in %, by what was spent on a map.*"
         entries = {(row["method"], row["gradients"]): row for row in group.to_dict("records")}
         lines = [
             [method_style(method).name, *(_percents(entries.get((method, budget))) for budget in budgets)]

@@ -51,10 +51,10 @@ def caveats(rows: pd.DataFrame, evidence: Evidence) -> list[str]:
     found = [
         "Means weigh every speaker alike, and pooled ones every dataset; intervals are Student's t over speakers "
         "(95 %). They are conditional on the models that were trained: seeds and architectures are not resampled.",
-        "Differences are paired by clip, training seed and architecture. Holm's correction is over all methods of one "
-        "table row's dataset × architecture and budget, controls included.",
+        "Differences are paired by clip, training seed and architecture. Holm's correction is over all methods "
+        "compared within one dataset × architecture and budget, controls included.",
         "The best audio IG was picked from the numbers that it is judged by, over all models, so its lead is on the "
-        "high side; Holm's correction covers the pick.",
+        "high side; Holm's correction covers the pick against silence IG, not against peers and controls.",
         "Effect sizes d_z are mean over standard deviation of the speakers' mean differences.",
     ]
     for name in clustered_by_clips(clips):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from audio_xai.report.canvas import new_figure, settings
+from audio_xai.report.canvas import SETTINGS, new_figure, settings
 from audio_xai.report.figures import add_title, method_handle
 from audio_xai.report.style import method_style
 from audio_xai.utils.errors import UserError
@@ -79,12 +79,13 @@ def curve_figure(
         for line, (scope, own) in zip(grid, curves.items(), strict=True):
             for axes, (removal, direction) in zip(line, columns, strict=True):
                 _panel(axes, own, methods, REMOVALS.index(removal), DIRECTIONS.index(direction))
-            line[0].set_ylabel("probability of the class\n" + scope.replace(" (STAND-IN", "\n(STAND-IN"))
+            line[0].set_ylabel(scope.replace(" (STAND-IN", "\n(STAND-IN").replace(", ", "\n"))
         for axes, (removal, direction) in zip(grid[0], columns, strict=True):
             into = "into" if direction == "insertion" else "leaving"
             axes.set_title(f"{direction.capitalize()}\n{into} {removal}")
         for axes, (_, direction) in zip(grid[-1], columns, strict=True):
             axes.set_xlabel("share of cells " + ("put in" if direction == "insertion" else "taken out"))
+        figure.supylabel("probability of the explained class", fontsize=SETTINGS["axes.labelsize"])
         drawn = [method for method in methods if any(method in own for own in curves.values())]
         figure.legend(
             handles=[method_handle(method) for method in drawn], loc="outside lower center", ncols=4, frameon=False

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from audio_xai.report.style import CONTROL, FAMILIES, METHODS, METRICS, in_order
+from audio_xai.report.style import CONTROL, FAMILIES, METHODS, METRICS, in_order, listed
 from audio_xai.report.tables import COLUMNS
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.statistics import compare_with, holm, pooled_mean
@@ -97,6 +97,13 @@ class Evidence:
         """The pooled scope, or the only one."""
         named = self._named(material)
         return ALL if ALL in named else named[0]
+
+    def described(self, scope: str) -> str:
+        """A scope in a caption; the pooled one names every dataset and architecture, so that stand-ins are named."""
+        if scope != ALL:
+            return scope
+        datasets, models = zip(*(own.rsplit(", ", 1) for own in self.scopes()), strict=True)
+        return f"{listed(list(dict.fromkeys(datasets)))}; {listed(list(dict.fromkeys(models)))}"
 
     def _named(self, material: str) -> list[str]:
         return list(dict.fromkeys(self.means.loc[self.means["material"] == material, "scope"]))
