@@ -94,11 +94,12 @@ FAMILIES: dict[str, tuple[str, str, dict[str, str]]] = {
         {"grad_x_level": "Gradient × level (control)", "energy": "Energy (control)", "edges": "Edges (control)"},
     ),
 }
+# Every family starts at another marker, so that the first of each are told apart in grey.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 METHODS |= {
     method: MethodStyle(name, colour, marker)
-    for _, colour, members in FAMILIES.values()
-    for (method, name), marker in zip(members.items(), MARKERS, strict=False)
+    for start, (_, colour, members) in enumerate(FAMILIES.values())
+    for (method, name), marker in zip(members.items(), MARKERS[start:] + MARKERS[:start], strict=False)
 }
 
 METRICS: dict[str, MetricStyle] = {

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from audio_xai.report.objective2_figures import figures_of
 from audio_xai.report.objective2_tables import CLIPS, LEADING, Evidence, by_budget, by_scope, gather, prepared
-from audio_xai.report.style import listed, method_style, metric_style
+from audio_xai.report.style import listed, metric_style
 from audio_xai.report.thesis.findings import AdaptationFindings, overlay_pages
 from audio_xai.report.thesis.objective2_tables import counted_clips, table_pages
 from audio_xai.report.thesis.pages import DOUBLE_INCHES, FigurePage, Page, Source, resized
@@ -107,7 +107,7 @@ def _contest(scope: str, part: pd.DataFrame) -> Contest:
         index=["pair", "cluster"], columns="method", values="score", aggfunc="mean", dropna=False, observed=True
     )
     defined = scores[scores.index.isin(set(zip(part["pair"], part["cluster"], strict=True)))]
-    return Contest(f"{scope}: {metric_style(LEADING).name}", defined, higher_is_better=True)
+    return Contest(scope, defined, higher_is_better=True)
 
 
 def _shown(contest: Contest, best: str | None) -> Contest:
@@ -123,22 +123,22 @@ def _rank_pages(rows: pd.DataFrame, evidence: Evidence, source: Source) -> list[
         return []
     overall = [contests.get(evidence.overall(), list(contests.values())[-1])]
     everywhere = list(contests.values())
-    among = f" Among {_counted_methods(overall)}; the table of ranks has all."
+    judged = f"{metric_style(LEADING).name}. "
+    among = f" Among {overall[0].defined.shape[1]} methods; the table of ranks has all."
     told: dict[str, tuple[str, Sequence[Contest], Callable[[], Figure]]] = {
-        "o2_critical_difference": (NEMENYI + among, overall, partial(critical_difference_diagrams, overall)),
-        "o2_pairwise": (PAIRED, overall, partial(pairwise_matrices, pairwise_table(overall), 1)),
-        "o2_rank_stability": (RESAMPLED + among, everywhere, partial(rank_intervals, everywhere, 2)),
+        "o2_critical_difference": (judged + NEMENYI + among, overall, partial(critical_difference_diagrams, overall)),
+        "o2_pairwise": (judged + PAIRED, overall, partial(pairwise_matrices, pairwise_table(overall), 1)),
+        "o2_rank_stability": (
+            judged + RESAMPLED + among,
+            everywhere,
+            partial(rank_intervals, everywhere, min(2, len(everywhere))),
+        ),
     }
     figures: list[Page] = [
         FigurePage(name, source.caption(text, pairs_counted(own)), draw) for name, (text, own, draw) in told.items()
     ]
     shown = [whole.get(evidence.overall(), list(whole.values())[-1])]
     return [*figures, ranks_page("o2_ranks", source, list(whole.values()), shown)]
-
-
-def _counted_methods(contests: Sequence[Contest]) -> str:
-    names = [method_style(str(method)).name for contest in contests for method in contest.defined.columns]
-    return f"{len(names)} methods"
 
 
 def _double(draw: Callable[[], Figure]) -> Callable[[], Figure]:

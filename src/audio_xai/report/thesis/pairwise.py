@@ -92,14 +92,18 @@ def _matrix(axes: Axes, comparisons: pd.DataFrame, largest: float) -> AxesImage:
         if not math.isnan(value):
             noise = noises[frozenset((methods[row], methods[column]))]
             mark = _mark(value, float(p_values.to_numpy()[row, column]), noise)
-            dark = abs(value) > 0.7 * largest
-            colour = "white" if dark else "black"
+            colour = "white" if _is_dark(*image.to_rgba(value)[:3]) else "black"
             axes.text(column, row, _short(value) + mark, ha="center", va="center", fontsize=7, color=colour)
     axes.set_yticks(range(len(names)), names)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return image
+
+
+def _is_dark(red: float, green: float, blue: float) -> bool:
+    """Whether white is read more easily on it than black (luma of ITU-R BT.709)."""
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
 
 
 def _mark(value: float, p_value: float, noise: float) -> str:
