@@ -1,6 +1,8 @@
 """Research question 2 answered in sentences made from the tables.
 
 *Better* and *worse* are said of differences whose Holm-corrected p lies below 5 %; all others are called undecided.
+Beside peers and controls, *ahead*, *behind* and *above* are said where the 95 % interval excludes zero: to be above
+every one of them at once needs no correction, since each has to be passed (an intersection–union test).
 """
 
 from collections.abc import Sequence
