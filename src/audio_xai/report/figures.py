@@ -46,7 +46,6 @@ from audio_xai.utils.errors import UserError
 
 UNCOLOURED = "#eeeeee"
 FREQUENCY_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
-INPUT = "input"
 CLIP_PERCENTILE = 99.5
 ATTRIBUTION_COLOURS = "RdBu_r"
 # No darker than mid-grey, so that both ends of the attribution colours stand out from it.
@@ -76,7 +75,7 @@ class Overlay:
     value_unit : str
         Unit of ``inputs``.
     notes : mapping of str to str
-        Method, or ``input`` → what stands under its name.
+        Method → what stands under its name.
     """
 
     title: str
@@ -231,7 +230,7 @@ def attribution_overlay(overlay: Overlay, width_inches: float = WIDTH_INCHES) ->
         grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
         shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
-        panels[0].set_title("\n".join(["Input", *_note(overlay, INPUT)]))
+        panels[0].set_title("Input")
         for axes, method in zip(panels[1:], methods, strict=False):
             _show_attributions(axes, overlay, overlay.attributions[method])
             axes.set_title("\n".join([method_style(method).name, *_note(overlay, method)]))

@@ -5,19 +5,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from audio_xai.models import checkpoints
+from audio_xai.report.figures import Overlay
 from audio_xai.report.objective2_tables import gather
 from audio_xai.report.thesis import objective1 as objective1_pages
 from audio_xai.report.thesis import objective2 as objective2_pages
 from audio_xai.report.thesis.findings import AdaptationFindings, Findings
 from audio_xai.report.thesis.pages import Page, write_pages
+from audio_xai.studies.galleries import objective1_gallery, objective2_gallery
 from audio_xai.studies.objective1 import config as objective1_config
-from audio_xai.studies.objective1.comparison import directions_of, load_rows
+from audio_xai.studies.objective1.comparison import directions_of, load_rows, shown_cells
 from audio_xai.studies.objective1.config import Objective1Config
 from audio_xai.studies.objective1.plan import paths
 from audio_xai.studies.objective1.scores import all_cells
 from audio_xai.studies.objective2 import config as objective2_config
+from audio_xai.studies.objective2.adapted import SHOWN
 from audio_xai.studies.objective2.config import Objective2Config
-from audio_xai.studies.shown import objective1_overlays, objective2_overlays
+from audio_xai.studies.objective2.plan import cells
 from audio_xai.studies.stored import (
     ANY_PROFILE,
     LARGEST_FIRST,
@@ -31,6 +34,7 @@ from audio_xai.studies.stored import (
 from audio_xai.utils.configuration import option
 from audio_xai.utils.errors import UserError
 
+ALONE = "integrated_gradients"
 OBJECTIVE2_SCRIPTS = ("audio_adapted_ig", "evaluate_adaptations")
 COMMAND = "python scripts/generate_thesis_figures.py"
 
@@ -128,7 +132,7 @@ def objective1_findings(study: Objective1Config, clips: int) -> Findings:
         repeats=objective1_repeats(study),
         directions=directions_of(study),
         cards=[asdict(checkpoints.read_card(paths(study, cell).weights)) for cell in all_cells(study)],
-        overlays=objective1_overlays(study, clips),
+        overlays=_objective1_overlays(study, clips),
         command=f"python scripts/run_demo.py {options}; {COMMAND} --profile {study.profile}",
     )
 
@@ -153,6 +157,28 @@ def objective2_findings(study: Objective2Config, clips: int) -> AdaptationFindin
     return AdaptationFindings(
         rows=rows,
         curves=objective2_curves(study, evidence.main_budget),
-        overlays=objective2_overlays(study, clips, evidence.best),
+        overlays=_objective2_overlays(study, clips, evidence.best),
         command=f"{made_by}; {COMMAND} --profile {study.profile}",
     )
+
+
+def _objective1_overlays(study: Objective1Config, clips: int) -> dict[str, Overlay]:
+    """Pages' names → overlays of the first samples of each modality, for audio also one map alone."""
+    named: dict[str, Overlay] = {}
+    for cell in shown_cells(study):
+        gallery = objective1_gallery(study, cell)
+        for position, sample in enumerate(gallery.of_different_titles(clips), start=1):
+            named[f"o1_overlay_{cell.modality}_{position}"] = gallery.overlay(sample)
+            if cell.modality == "audio" and ALONE in gallery.maps:
+                named[f"o1_overlay_{cell.modality}_{position}_column"] = gallery.overlay(sample, (ALONE,))
+    return named
+
+
+def _objective2_overlays(study: Objective2Config, clips: int, best: str | None) -> dict[str, Overlay]:
+    """Pages' names → overlays of the first model's first clips, with the best adaptation among the methods shown."""
+    gallery = objective2_gallery(study, next(cell for cell in cells(study) if cell.material == "clips"))
+    methods = [method for method in gallery.maps if method in SHOWN or method == best]
+    return {
+        f"o2_overlay_{position}": gallery.overlay(sample, methods)
+        for position, sample in enumerate(gallery.of_different_titles(clips), start=1)
+    }

@@ -57,7 +57,7 @@ def load_rows(config: Objective1Config) -> pd.DataFrame:
 
 def overlays(config: Objective1Config) -> list[Overlay]:
     """Attributions of the first, differently titled test samples of each modality at its middle resolution."""
-    return [overlay for cell in shown_cells(config) for overlay in overlays_of(config, cell)]
+    return [overlay for cell in shown_cells(config) for overlay in _overlays(config, cell)]
 
 
 def shown_cells(config: Objective1Config) -> list[Cell]:
@@ -69,8 +69,7 @@ def shown_cells(config: Objective1Config) -> list[Cell]:
     return chosen
 
 
-def overlays_of(config: Objective1Config, cell: Cell, count: int = OVERLAYS_PER_MODALITY) -> list[Overlay]:
-    """Attributions of the first ``count`` differently titled samples of a cell."""
+def _overlays(config: Objective1Config, cell: Cell) -> list[Overlay]:
     place = paths(config, cell)
     tensors, metadata = place.store.load_tensors(place.inputs())
     attributions = {
@@ -89,7 +88,7 @@ def overlays_of(config: Objective1Config, cell: Cell, count: int = OVERLAYS_PER_
             column_axis=(columns.name, columns.unit, columns.coordinates),
             value_unit=cell.domain.unit,
         )
-        for title, sample in list(first.items())[:count]
+        for title, sample in list(first.items())[:OVERLAYS_PER_MODALITY]
     ]
 
 
