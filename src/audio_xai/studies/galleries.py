@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from audio_xai.baselines import Baseline
 from audio_xai.core import target_scores
+from audio_xai.datasets import DATASETS
 from audio_xai.domains import Domain
 from audio_xai.listening import Heard, SoftMask, loudness_matched, separate
 from audio_xai.report.figures import Overlay
@@ -111,16 +113,17 @@ class Gallery:
             raise UserError(f"method is {method!r}; choose among {', '.join(self.maps)}")
 
 
-def objective1_galleries(config: Objective1Config) -> list[Gallery]:
-    """One a model of Objective 1, audio first.
+Open = Callable[[], Gallery]
 
-    Raises
-    ------
-    UserError
-        If explanations are missing.
-    """
+
+def objective1_galleries(config: Objective1Config) -> dict[str, Open]:
+    """Name → how to open it, for every model of Objective 1 that has explained its samples, audio first."""
     planned = [cell for modality in ("audio", "image") for cell in objective1.cells(config, modality)]
-    return [objective1_gallery(config, cell) for cell in planned]
+    return {
+        f"Objective 1: {_labelled(cell)}": partial(objective1_gallery, config, cell)
+        for cell in planned
+        if objective1.paths(config, cell).explained_by(config.methods)
+    }
 
 
 def objective1_gallery(config: Objective1Config, cell: objective1.Cell) -> Gallery:
@@ -144,9 +147,13 @@ def objective1_gallery(config: Objective1Config, cell: objective1.Cell) -> Galle
     )
 
 
-def objective2_galleries(config: Objective2Config) -> list[Gallery]:
-    """One a model and kind of clips of Objective 2; raises as :func:`objective1_galleries`."""
-    return [objective2_gallery(config, cell) for cell in objective2.cells(config)]
+def objective2_galleries(config: Objective2Config) -> dict[str, Open]:
+    """Name → how to open it, for every model of Objective 2 with every kind of clips that it has explained."""
+    return {
+        f"Objective 2: {_labelled(cell)}": partial(objective2_gallery, config, cell)
+        for cell in objective2.cells(config)
+        if _explained(config, cell)
+    }
 
 
 def objective2_gallery(config: Objective2Config, cell: objective2.Cell) -> Gallery:
@@ -179,6 +186,19 @@ def changes_of_score(body: nn.Module, inputs: Tensor, targets: Tensor, baseline:
             for part in slices(len(inputs), CALL_SIZE)
         ]
     return torch.cat(parts)
+
+
+def _explained(config: Objective2Config, cell: objective2.Cell) -> bool:
+    place = objective2.place_of(config, cell)
+    return place.trained and all(
+        path.exists()
+        for path in (place.inputs(), *(place.attributions(method) for method in objective2.methods_of(config, cell)))
+    )
+
+
+def _labelled(cell: objective1.Cell | objective2.Cell) -> str:
+    stood = DATASETS[cell.wanted.dataset].stand_in_for
+    return cell.label() + (f" (STAND-IN for {stood})" if stood else "")
 
 
 def _recorded(cell: objective1.Cell, ids: list[str]) -> Tensor:
