@@ -1,4 +1,4 @@
-"""Objective 1 from end to end in one process: models, explanations, metrics, comparison.
+"""Objective 1 from end to end in one process: models, explanations, metrics, comparison, report.
 
     python scripts/run_demo.py --profile quick --audio fsdd
 
@@ -8,12 +8,20 @@ The four scripts in experiments/objective1 do the same, stage by stage, over the
 import sys
 
 from audio_xai.studies.objective1.command import audio, comparison, images, metrics, run
+from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.report import ReportConfig, print_report
 from audio_xai.utils.commands import run_command
+
+
+def report(config: Objective1Config) -> None:
+    """Write the HTML report on all that the store holds."""
+    print_report(ReportConfig(results=config.results, checkpoints=config.checkpoints))
 
 
 def main(argv: list[str]) -> None:
     """Run all stages of Objective 1."""
-    run([images, audio, metrics, comparison], "Run all stages of Objective 1.", "python scripts/run_demo.py", argv)
+    stages = [images, audio, metrics, comparison, report]
+    run(stages, "Run all stages of Objective 1.", "python scripts/run_demo.py", argv)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from audio_xai.studies.objective1 import command as objective1
+from audio_xai.studies.report import report
 from audio_xai.utils.commands import run_command
 from audio_xai.utils.errors import UserError
 
@@ -31,12 +32,17 @@ def _evaluate(name: str, argv: list[str]) -> None:
         _stages(objective1.metrics)(name, argv)
 
 
+def _report(name: str, argv: list[str]) -> None:
+    report(argv, f"audio-xai {name}", COMMANDS[name].description)
+
+
 COMMANDS: dict[str, Command] = {
     "explain": Command(
         "Train the models that are missing and explain them.", _stages(objective1.images, objective1.audio)
     ),
     "evaluate": Command(f"Score every explanation; {DRY_RUN} only counts the model passes it would take.", _evaluate),
     "compare": Command("Write and print the comparison of both modalities.", _stages(objective1.comparison)),
+    "report": Command("Write what was found as one HTML file, with a model card and a data card.", _report),
     "run": Command(
         "Do all of it: explain, evaluate, compare.",
         _stages(objective1.images, objective1.audio, objective1.metrics, objective1.comparison),
@@ -57,6 +63,7 @@ def usage() -> str:
             "examples:",
             "  audio-xai run --profile quick",
             f"  audio-xai evaluate {DRY_RUN} --profile standard",
+            "  audio-xai report --results results --output report.html",
             "  audio-xai evaluate --help",
         ]
     )
