@@ -74,7 +74,9 @@ def findings(**changes: object) -> Findings:
 
 
 def adaptation_findings(stand_in_for: str | None = None) -> AdaptationFindings:
-    rows = make_objective2_rows(speakers=5, seeds=(0,), datasets=("fsdd",), models=("small_cnn",), stand_in_for=stand_in_for)
+    rows = make_objective2_rows(
+        speakers=5, seeds=(0,), datasets=("fsdd",), models=("small_cnn",), stand_in_for=stand_in_for
+    )
     fractions = np.linspace(0, 1, 5)
     scores = np.random.default_rng(0).uniform(size=(6, 2, 2, 5))
     curves = Curves(scores, fractions, ["a", "a", "b", "b", "c", "c"])
@@ -120,13 +122,27 @@ def test_every_page_has_all_its_files(made: tuple[Path, list[FigurePage | TableP
     assert tables >= {"o2_scores", "o2_gains", "o2_localisation", "o2_completeness", "o2_ranks"}
 
 
-def test_two_runs_give_the_same_bytes(made: tuple[Path, list[FigurePage | TablePage]], tmp_path: Path) -> None:
+# One of every way to draw; all tables come on top.
+DRAWN_AGAIN = (
+    "o1_scores_audio",
+    "o1_cost",
+    "o1_overlay_audio_1",
+    "o1_critical_difference_audio",
+    "o1_pairwise",
+    "o1_rank_stability",
+    "o2_curves_two_removals",
+    "o2_ground_truth",
+)
+
+
+def test_rows_in_any_order_give_the_same_bytes(made: tuple[Path, list[FigurePage | TablePage]], tmp_path: Path) -> None:
     folder, _ = made
     shuffled = findings(rows=findings().rows.sample(frac=1, random_state=1))
-    write_pages([*objective1.pages(shuffled), *objective2.pages(adaptation_findings())], tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
-        path.name: path.read_bytes() for path in folder.iterdir()
-    }
+    pages = [*objective1.pages(shuffled), *objective2.pages(adaptation_findings())]
+    again = [page for page in pages if isinstance(page, TablePage) or page.name in DRAWN_AGAIN]
+    written = write_pages(again, tmp_path)[:-1]
+    assert len(written) == 4 * len(DRAWN_AGAIN) + 2 * sum(isinstance(page, TablePage) for page in pages)
+    assert [path.read_bytes() for path in written] == [(folder / path.name).read_bytes() for path in written]
 
 
 def test_captions_say_data_n_seeds_and_command(made: tuple[Path, list[FigurePage | TablePage]]) -> None:

@@ -58,11 +58,15 @@ def objective2_config_in(folders: Folders) -> Objective2Config:
 
 
 def objective1_repeats(config: Objective1Config) -> pd.DataFrame:
-    """Result rows under every metric seed whose scores are all there."""
+    """Result rows under every metric seed whose scores are all there, ``seed`` naming it.
+
+    Metrics that draw nothing have the same rows under every seed.
+    """
     store = Store(Path(config.results), objective1_plan.STUDY)
     seeds = sorted({config.metric_seed, *METRIC_SEEDS})
-    by_seed = [_objective1_shards(replace(config, metric_seed=seed)) for seed in seeds]
-    return store.load_rows([path for paths in by_seed if all(path.exists() for path in paths) for path in paths])
+    shards = {seed: _objective1_shards(replace(config, metric_seed=seed)) for seed in seeds}
+    found = [seed for seed in seeds if all(path.exists() for path in shards[seed])]
+    return pd.concat([store.load_rows(shards[seed]).assign(seed=seed) for seed in found], ignore_index=True)
 
 
 def objective2_rows(config: Objective2Config) -> pd.DataFrame:
