@@ -95,7 +95,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
 }
 # Every family starts at another marker, so that the first of each are told apart in grey.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "<", ">", "p", "h", "X")
 METHODS |= {
     method: MethodStyle(name, colour, marker)
     for start, (_, colour, members) in enumerate(FAMILIES.values())
