@@ -141,7 +141,7 @@ def model_card(entries: Sequence[ModelEntry]) -> str:
         "### Not for",
         bullets(list(NOT_FOR)),
         "### Limits",
-        bullets([*_few(entries), *MODEL_LIMITS]),
+        bullets([*_of_cues(entries), *_few(entries), *MODEL_LIMITS]),
         "### Training",
         _recipes([entry.card for entry in entries]),
     ]
@@ -207,6 +207,13 @@ def _speaker_lines(entries: Sequence[ModelEntry]) -> list[list[str]]:
         told = [_percent(share) for share in (shares[0], middle, shares[-1])]
         lines.append([*_kind(entry.card), str(entry.card["seed"]), str(len(shares)), *told])
     return lines
+
+
+def _of_cues(entries: Iterable[ModelEntry]) -> list[str]:
+    names = sorted({str(entry.card["dataset"]) for entry in entries if str(entry.card["dataset"]).endswith("_cues")})
+    if not names:
+        return []
+    return [f"Models of {listed(names)} tell apart cues that were planted in the recordings, not what is said."]
 
 
 def _few(entries: Iterable[ModelEntry]) -> list[str]:
