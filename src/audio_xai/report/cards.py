@@ -194,7 +194,7 @@ def _group_lines(entries: Sequence[ModelEntry]) -> list[list[str]]:
     for kind, groups in kinds.items():
         shares = [group.correct / group.clips for group in groups]
         told = _percent(sum(shares) / len(shares))
-        spread = f" ({_percent(min(shares))} to {_percent(max(shares))})" if len(shares) > 1 else ""
+        spread = f" ({_percent(min(shares))} to {_percent(max(shares))})" if max(shares) > min(shares) else ""
         lines.append([*kind, str(groups[0].speakers), str(groups[0].clips), told + spread])
     return lines
 
