@@ -97,7 +97,7 @@ if rows1 is not None:
 
 
 # %% [markdown]
-# Means with 95 % intervals (bootstrap over speakers; over images for images).
+# Means with 95 % intervals (Student's t over speakers; over images for images).
 
 
 # %%

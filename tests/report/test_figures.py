@@ -11,7 +11,7 @@ from synthetic_rows import METHODS, MakeRows
 from audio_xai.report.figures import Overlay, attribution_overlay, resolution_curves, write_all
 from audio_xai.report.style import FAMILIES
 from audio_xai.report.style import METHODS as STYLES
-from audio_xai.report.tables import Resampling, cell_means, prepared
+from audio_xai.report.tables import cell_means, prepared
 from audio_xai.utils.errors import UserError
 
 Directions = dict[str, bool | None]
@@ -96,7 +96,7 @@ def test_constant_zero_attributions_can_be_drawn() -> None:
 
 
 def test_curves_show_the_means(rows_with: MakeRows, directions: Directions) -> None:
-    cells = cell_means(prepared(rows_with(samples=6)), Resampling(resamples=50))
+    cells = cell_means(prepared(rows_with(samples=6)))
     figure = resolution_curves(cells, directions, {"audio": "fsdd", "image": "mnist"})
     where = "metric == 'faithfulness_correlation' and modality == 'audio' and method == 'saliency'"
     expected = cells.query(where).sort_values("resolution")

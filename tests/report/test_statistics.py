@@ -4,13 +4,7 @@ import pytest
 from scipy import stats
 
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import (
-    Interval,
-    difference_interval,
-    mean_interval,
-    paired_slope_interval,
-    slopes_per_doubling,
-)
+from audio_xai.utils.statistics import Interval, mean_interval, paired_differences, score_mean, slopes_per_doubling
 
 
 def skewed(count: int, seed: int) -> np.ndarray:
@@ -60,27 +54,22 @@ def test_cluster_bca_agrees_with_scipy_resampling_sums_and_counts_in_pairs() -> 
     assert ours.high == pytest.approx(scipys.high, abs=tolerance)
 
 
-def test_difference_agrees_with_scipy_for_two_groups() -> None:
-    first, second = skewed(40, seed=1), 2 * skewed(60, seed=2)
+def test_a_paired_difference_agrees_with_scipys_paired_bootstrap() -> None:
+    first, second = skewed(40, seed=1), 2 * skewed(40, seed=2)
     scipys = stats.bootstrap(
         (first, second),
         lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        paired=True,
         n_resamples=40_000,
         rng=np.random.default_rng(2),
     ).confidence_interval
-    ours = difference_interval(first, np.arange(40), second, np.arange(60), resamples=40_000, seed=1)
+    differences = paired_differences(np.append(first, np.nan), np.append(second, 1.0))
+    ours = mean_interval(differences, np.arange(41), resamples=40_000, seed=1)
     tolerance = 0.03 * (scipys.high - scipys.low)
     assert ours.mean == pytest.approx(first.mean() - second.mean())
     assert ours.low == pytest.approx(scipys.low, abs=tolerance)
     assert ours.high == pytest.approx(scipys.high, abs=tolerance)
-    assert (ours.n, ours.clusters) == (100, 100)
-
-
-def test_groups_of_a_difference_are_resampled_independently() -> None:
-    scores = skewed(50, seed=1)
-    interval = difference_interval(scores, np.arange(50), scores, np.arange(50), seed=0)
-    assert interval.mean == 0
-    assert interval.low < -0.1 < 0.1 < interval.high
+    assert (ours.n, ours.clusters, ours.undefined) == (40, 40, 1)
 
 
 @pytest.mark.parametrize("clustered", [True, False])
@@ -125,12 +114,6 @@ def test_order_and_repetition_change_no_bit() -> None:
     assert once != mean_interval(scores, clusters, seed=6)
 
 
-def test_equal_groups_differ_by_exactly_nothing() -> None:
-    interval = difference_interval([0.3] * 6, [0, 0, 0, 1, 1, 1], [0.3] * 5, range(5), seed=0)
-    assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
-    assert not interval.excludes_zero
-
-
 def test_constant_scores_have_a_slope_of_exactly_nothing() -> None:
     slopes = slopes_per_doubling([0.3] * 6, [28, 64, 128] * 2, [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1])
     assert (slopes["slope"] == 0).all()
@@ -146,7 +129,8 @@ def trend_rows(slope: float, noise: float, seed: int = 0) -> pd.DataFrame:
 
 def test_slope_of_an_exact_line_is_exact_whatever_the_samples_level() -> None:
     rows = trend_rows(slope=0.25, noise=0.0)
-    interval = paired_slope_interval(rows["score"], rows["resolution"], rows["pair"], rows["cluster"], seed=0)
+    slopes = slopes_per_doubling(rows["score"], rows["resolution"], rows["pair"], rows["cluster"])
+    interval = score_mean(slopes["slope"], slopes["cluster"]).interval()
     assert (interval.mean, interval.low, interval.high) == pytest.approx((0.25, 0.25, 0.25), abs=1e-9)
     assert (interval.n, interval.clusters) == (40, 10)
 
@@ -161,16 +145,13 @@ def test_mean_slope_is_the_regression_through_the_means() -> None:
 def test_pairs_that_miss_a_resolution_are_counted_as_undefined() -> None:
     rows = trend_rows(slope=0.1, noise=0.3)
     rows.loc[4, "score"] = np.nan
-    interval = paired_slope_interval(
-        rows["score"][1:], rows["resolution"][1:], rows["pair"][1:], rows["cluster"][1:], seed=0
-    )
-    assert (interval.n, interval.undefined) == (38, 2)
+    slopes = slopes_per_doubling(rows["score"][1:], rows["resolution"][1:], rows["pair"][1:], rows["cluster"][1:])
+    found = score_mean(slopes["slope"], slopes["cluster"])
+    assert (found.n, found.undefined) == (38, 2)
 
 
 def test_one_resolution_has_no_trend() -> None:
-    interval = paired_slope_interval([1.0, 2.0], [64, 64], [0, 1], [0, 1], seed=0)
-    assert np.isnan(interval.mean)
-    assert interval.n == 0
+    assert slopes_per_doubling([1.0, 2.0], [64, 64], [0, 1], [0, 1]).empty
 
 
 @pytest.mark.parametrize(

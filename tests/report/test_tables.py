@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from synthetic_rows import MakeRows
 
 from audio_xai.report.tables import (
@@ -16,7 +17,6 @@ from audio_xai.report.tables import (
     records,
 )
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import mean_interval
 
 Directions = dict[str, bool | None]
 
@@ -90,14 +90,51 @@ def test_trends_recover_the_slope(evidence: Evidence) -> None:
     assert between["mean"] == pytest.approx(one - other)
 
 
+def test_trends_are_students_over_the_speakers_slopes_and_welchs_between_modalities(
+    rows: pd.DataFrame, evidence: Evidence
+) -> None:
+    chosen = rows.query("method == 'occlusion' and metric == 'mprt'")
+    audio, image = (
+        own.pivot_table(index=unit, columns="resolution", values="score").apply(
+            lambda scores: stats.linregress(np.log2(scores.index), scores).slope, axis=1
+        )
+        for modality, unit in (("audio", "speaker"), ("image", "sample"))
+        for own in [chosen[chosen["modality"] == modality]]
+    )
+    alone = stats.ttest_1samp(audio, 0).confidence_interval()
+    between = stats.ttest_ind(audio, image, equal_var=False).confidence_interval()
+    for scope, ends in (("audio", alone), ("audio − image", between)):
+        found = cell(evidence.trends, scope=scope, method="occlusion", metric="mprt")
+        assert (found["low"], found["high"]) == pytest.approx((ends.low, ends.high))
+
+
 def test_contrast_with_the_control_is_paired(rows: pd.DataFrame, evidence: Evidence) -> None:
     where = "modality == 'image' and resolution == 64 and metric == 'mprt'"
     grid = rows.query(where).pivot_table(index=["sample", "training_seed"], columns="method", values="score")
-    expected = mean_interval(
-        grid["occlusion"] - grid["random"], pd.factorize(grid.index.get_level_values(0))[0], seed=0
-    )
+    # Every image has both training seeds, so weighing scores alike is weighing images alike: the paired t-test of them.
+    by_sample = grid.groupby(level="sample").mean()
+    expected = stats.ttest_rel(by_sample["occlusion"], by_sample["random"])
+    ends = expected.confidence_interval()
     found = cell(evidence.contrasts, modality="image", resolution=64, metric="mprt", method="occlusion")
-    assert (found["mean"], found["low"], found["high"]) == pytest.approx((expected.mean, expected.low, expected.high))
+    mean = (by_sample["occlusion"] - by_sample["random"]).mean()
+    assert (found["mean"], found["low"], found["high"]) == pytest.approx((mean, ends.low, ends.high))
+
+
+def test_intervals_of_means_are_students_over_the_speakers(rows: pd.DataFrame, evidence: Evidence) -> None:
+    where = "modality == 'audio' and resolution == 64 and method == 'occlusion' and metric == 'mprt'"
+    by_speaker = rows.query(where).groupby("speaker")["score"].mean()
+    expected = stats.ttest_1samp(by_speaker, 0).confidence_interval()
+    found = cell(evidence.cells, modality="audio", resolution=64, metric="mprt", method="occlusion")
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_modalities_are_compared_by_welchs_test(rows: pd.DataFrame, evidence: Evidence) -> None:
+    chosen = rows.query("resolution == 64 and method == 'occlusion' and metric == 'mprt'")
+    audio = chosen.query("modality == 'audio'").groupby("speaker")["score"].mean()
+    image = chosen.query("modality == 'image'").groupby("sample")["score"].mean()
+    expected = stats.ttest_ind(audio, image, equal_var=False).confidence_interval()
+    found = cell(evidence.differences, audio_resolution=64, method="occlusion", metric="mprt")
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
 
 
 def test_the_leader_is_the_method_put_first(evidence: Evidence) -> None:

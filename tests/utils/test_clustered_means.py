@@ -74,6 +74,13 @@ def test_a_contrast_of_two_groups_is_welchs_test() -> None:
     assert (ours.n, ours.clusters) == (23, 23)
 
 
+def test_equal_groups_differ_by_exactly_nothing() -> None:
+    found = contrast([score_mean([0.3] * 6, [0, 0, 0, 1, 1, 1]), score_mean([0.3] * 5, range(5))], [1, -1])
+    interval = found.interval()
+    assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
+    assert not interval.excludes_zero
+
+
 def test_strata_weigh_alike_whatever_their_size() -> None:
     scores = np.array([1.0, 3.0, 10.0, 20.0, 30.0, np.nan])
     strata = np.array(["few", "few", "many", "many", "many", "none"])

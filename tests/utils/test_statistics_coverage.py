@@ -59,6 +59,9 @@ def test_intervals_cover_and_the_bootstrap_of_six_speakers_does_not(benchmark: M
         rates = {rate.what: rate.rate for rate in benchmark.mean_coverage(shape, clusters, SIMULATIONS)}
         assert is_rate(rates["cluster_mean"], *benchmark.COVERAGE_BOUNDS)
         assert is_rate(rates["crossed_interval"], *benchmark.COVERAGE_BOUNDS)
+        # What Objective 1's tables show; few skewed speakers with unequal numbers of clips are their worst case.
+        assert is_rate(rates["score_mean"], 0.91, 0.97)
+        assert is_rate(rates["contrast"], 0.90, 0.97)
         if clusters == 6:
             assert rates["bca"] < 0.89
 

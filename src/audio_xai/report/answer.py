@@ -24,7 +24,7 @@ from audio_xai.report.style import (
     metric_style,
     number,
 )
-from audio_xai.report.tables import DIFFERENCE, Evidence, Resampling
+from audio_xai.report.tables import DIFFERENCE, Evidence
 
 QUESTION = (
     "How do the explanation methods do on audio spectrograms compared with images, and how does resolution change that?"
@@ -54,9 +54,9 @@ def caveats(evidence: Evidence) -> list[str]:
     count = sum(len(_of_methods(table)) for table in judged)
     fewest, undefined = int(evidence.cells["clusters"].min()), int(evidence.cells["undefined"].sum())
     found = [
-        f"Intervals are 95 % bootstrap intervals (BCa, {Resampling().resamples:,} resamples) over whole clusters: "
-        "speakers for audio, images for images. They hold for the models that were trained: the training seed is not "
-        "resampled.",
+        "Means weigh every score alike; intervals are Student's t over clusters (95 %): speakers for audio, images for "
+        "images, so they tell what other speakers or images could change. They hold for the models that were trained: "
+        "what other training seeds would change is not in them.",
         f"{count} differences, trends and contrasts are looked at one by one, **without correction for "
         f"multiplicity**: about 5 % of them, {round(0.05 * count)}, would exclude zero even if there were no effect "
         "anywhere. One cell by itself is a hint; the same sign over methods and resolutions is more.",
@@ -68,8 +68,8 @@ def caveats(evidence: Evidence) -> list[str]:
     ]
     if fewest < FEW_CLUSTERS:
         found.append(
-            f"Some intervals rest on {counted(fewest, 'cluster')} only. With fewer than {FEW_CLUSTERS}, bootstrap "
-            "intervals tend to be too narrow; they deserve caution."
+            f"Some means rest on {counted(fewest, 'cluster')} only. Their intervals are the wider for it, and where so "
+            "few differ in a skewed way they still cover less than 95 %; they deserve caution."
         )
     if undefined:
         found.append(f"Undefined scores (NaN): {undefined}, left out of the means and counted in the tables.")

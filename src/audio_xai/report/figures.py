@@ -41,7 +41,7 @@ from audio_xai.report.style import (
     metric_style,
     number,
 )
-from audio_xai.report.tables import Resampling, cell_means, modality_differences, prepared
+from audio_xai.report.tables import cell_means, modality_differences, prepared
 from audio_xai.utils.errors import UserError
 
 UNCOLOURED = "#eeeeee"
@@ -112,8 +112,8 @@ def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Direc
         As :func:`audio_xai.report.tables.gather`, if two overlays share a title, or if a file cannot be written.
     """
     tidy = prepared(rows)
-    cells = cell_means(tidy, Resampling())
-    differences = modality_differences(tidy, directions, Resampling())
+    cells = cell_means(tidy)
+    differences = modality_differences(tidy, directions)
     names = {modality: dataset_name(rows, modality) for modality in in_order(cells["modality"], MODALITIES)}
     drawn: dict[str, Callable[[], Figure]] = {
         f"heatmap_{modality}": partial(heat_map, cells[cells["modality"] == modality], directions, name)

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau, ttest_1samp
 
 from audio_xai.report.sources import data_note, stand_in_notice
 from audio_xai.report.style import METHODS, estimate, in_order, method_style, number
-from audio_xai.report.tables import Resampling, cell_means, markdown, prepared, records
+from audio_xai.report.tables import cell_means, markdown, prepared, records
 from audio_xai.utils.files import write_bytes
 
 CONFIDENCE = 0.95
@@ -63,7 +63,7 @@ def write_summary(
 ) -> tuple[Path, Path]:
     """Write ``subset_size.md`` and ``subset_size.json`` and return their places."""
     tidy = prepared(rows)
-    cells = cell_means(tidy, Resampling())
+    cells = cell_means(tidy)
     verdicts = compare(tidy, definitions)
     content = {
         "context": dict(context),

@@ -4,7 +4,8 @@ Conventions
 -----------
 ``rows`` is the tidy frame of the store: one row a sample × method × metric × seed. Clusters are speakers, and samples
 where there is no speaker. A *pair* is a sample under one training seed; it is what is followed over resolutions and
-compared between methods. Intervals are 95 % cluster bootstrap intervals (:mod:`audio_xai.utils.statistics`),
+compared between methods. Means are over all scores, every score alike, and their 95 % intervals are Student's t over
+clusters (CR2 variances; Welch's for the difference of the two modalities; :mod:`audio_xai.utils.statistics.means`),
 conditional on the models that were trained. Every table is the same whatever the order of the rows.
 """
 
@@ -30,8 +31,10 @@ from audio_xai.report.style import (
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.statistics import (
     Interval,
-    difference_interval,
-    mean_interval,
+    MeanEstimate,
+    contrast,
+    paired_differences,
+    score_mean,
     slopes_per_doubling,
 )
 
@@ -52,15 +55,6 @@ CELL = ["modality", "resolution", "method", "metric"]
 # Resolutions of the two modalities are matched where they differ by less than a fifth: 28 and 32, never 28 and 64.
 MATCHED_RATIO = 1.2
 DIFFERENCE = "audio − image"
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are drawn."""
-
-    confidence: float = 0.95
-    resamples: int = 2000
-    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +86,7 @@ class Evidence:
     models: pd.DataFrame
 
 
-def gather(
-    rows: pd.DataFrame,
-    cards: Sequence[Mapping[str, Any]],
-    directions: Directions,
-    resampling: Resampling | None = None,
-) -> Evidence:
+def gather(rows: pd.DataFrame, cards: Sequence[Mapping[str, Any]], directions: Directions) -> Evidence:
     """All tables of Objective 1.
 
     Parameters
@@ -108,22 +97,19 @@ def gather(
         Model cards; see :func:`model_accuracies`.
     directions : mapping
         Metric → whether higher is better, None where neither end is.
-    resampling : Resampling, optional
-        How intervals are drawn.
 
     Raises
     ------
     UserError
         If there are no rows, a column is missing, or one modality mixes datasets or models.
     """
-    drawn = resampling or Resampling()
     tidy = prepared(rows)
     return Evidence(
-        cells=cell_means(tidy, drawn),
-        differences=modality_differences(tidy, directions, drawn),
-        trends=resolution_trends(tidy, drawn),
-        contrasts=control_contrasts(tidy, directions, drawn),
-        leaders=leading_methods(tidy, directions, drawn),
+        cells=cell_means(tidy),
+        differences=modality_differences(tidy, directions),
+        trends=resolution_trends(tidy),
+        contrasts=control_contrasts(tidy, directions),
+        leaders=leading_methods(tidy, directions),
         models=model_accuracies(cards),
     )
 
@@ -158,7 +144,7 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     return tidy.sort_values([*CELL, "pair", "score"], ignore_index=True)
 
 
-def cell_means(tidy: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
+def cell_means(tidy: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval of every modality × resolution × method × metric."""
     return _table(
         {
@@ -166,15 +152,15 @@ def cell_means(tidy: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
             "resolution": resolution,
             "method": method,
             "metric": metric,
-            **asdict(mean_interval(cell["score"], cell["cluster"], **asdict(resampling))),
+            **asdict(score_mean(cell["score"], cell["cluster"]).interval()),
         }
         for (modality, resolution, method, metric), cell in _groups(tidy, CELL)
     )
 
 
-def modality_differences(tidy: pd.DataFrame, directions: Directions, resampling: Resampling) -> pd.DataFrame:
-    """Audio − image at matched resolutions, the two modalities resampled independently."""
-    cells = dict(_groups(tidy, CELL))
+def modality_differences(tidy: pd.DataFrame, directions: Directions) -> pd.DataFrame:
+    """Audio − image at matched resolutions, the two modalities as independent groups."""
+    means = {key: score_mean(cell["score"], cell["cluster"]) for key, cell in _groups(tidy, CELL)}
     return _table(
         {
             "audio_resolution": audio,
@@ -186,12 +172,8 @@ def modality_differences(tidy: pd.DataFrame, directions: Directions, resampling:
         }
         for audio, image in matched_resolutions(tidy)
         for method, metric in _methods_and_metrics(tidy)
-        if ("audio", audio, method, metric) in cells and ("image", image, method, metric) in cells
-        for interval in [
-            _difference(
-                cells["audio", audio, method, metric], cells["image", image, method, metric], "score", resampling
-            )
-        ]
+        if ("audio", audio, method, metric) in means and ("image", image, method, metric) in means
+        for interval in [_difference(means["audio", audio, method, metric], means["image", image, method, metric])]
     )
 
 
@@ -208,38 +190,31 @@ def matched_resolutions(tidy: pd.DataFrame) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
-def resolution_trends(tidy: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
+def resolution_trends(tidy: pd.DataFrame) -> pd.DataFrame:
     """Slope per doubling of the resolution, a modality and for the difference of the two."""
     slopes = {
         key: slopes_per_doubling(cell["score"], cell["resolution"], cell["pair"], cell["cluster"])
         for key, cell in _groups(tidy, ["modality", "method", "metric"])
     }
-    slopes = {key: table for key, table in slopes.items() if len(table)}
+    means = {key: score_mean(table["slope"], table["cluster"]) for key, table in slopes.items() if len(table)}
     own = [
-        {
-            "scope": modality,
-            "method": method,
-            "metric": metric,
-            **asdict(mean_interval(table["slope"], table["cluster"], **asdict(resampling))),
-        }
-        for (modality, method, metric), table in slopes.items()
+        {"scope": modality, "method": method, "metric": metric, **asdict(mean.interval())}
+        for (modality, method, metric), mean in means.items()
     ]
     between = [
         {
             "scope": DIFFERENCE,
             "method": method,
             "metric": metric,
-            **asdict(
-                _difference(slopes["audio", method, metric], slopes["image", method, metric], "slope", resampling)
-            ),
+            **asdict(_difference(means["audio", method, metric], means["image", method, metric])),
         }
         for method, metric in _methods_and_metrics(tidy)
-        if ("audio", method, metric) in slopes and ("image", method, metric) in slopes
+        if ("audio", method, metric) in means and ("image", method, metric) in means
     ]
     return _table([*own, *between])
 
 
-def control_contrasts(tidy: pd.DataFrame, directions: Directions, resampling: Resampling) -> pd.DataFrame:
+def control_contrasts(tidy: pd.DataFrame, directions: Directions) -> pd.DataFrame:
     """Method − random control on the same pairs, for metrics that have a better end."""
     return _table(
         {
@@ -253,11 +228,11 @@ def control_contrasts(tidy: pd.DataFrame, directions: Directions, resampling: Re
         for (modality, resolution, metric), scores in paired_scores(tidy, directions)
         if CONTROL in scores
         for method in scores.columns.drop(CONTROL)
-        for interval in [_paired_difference(scores, method, CONTROL, resampling)]
+        for interval in [_paired_difference(scores, method, CONTROL)]
     )
 
 
-def leading_methods(tidy: pd.DataFrame, directions: Directions, resampling: Resampling) -> pd.DataFrame:
+def leading_methods(tidy: pd.DataFrame, directions: Directions) -> pd.DataFrame:
     """Best method by its mean, the control left out, with its lead over the second on the same pairs.
 
     The lead is positive by construction, also for metrics where lower is better. Means are over all defined scores, as
@@ -274,7 +249,7 @@ def leading_methods(tidy: pd.DataFrame, directions: Directions, resampling: Resa
         if len(ranked) < 2:
             continue
         best, second = ranked[:2]
-        lead = _paired_difference(sign * scores, best, second, resampling)
+        lead = _paired_difference(sign * scores, best, second)
         records.append(
             {
                 "modality": modality,
@@ -389,13 +364,13 @@ def paired_scores(tidy: pd.DataFrame, directions: Directions) -> Iterator[tuple[
         yield key, scores.loc[scores.index.isin(set(zip(group["pair"], group["cluster"], strict=True)))]
 
 
-def _paired_difference(scores: pd.DataFrame, first: str, second: str, resampling: Resampling) -> Interval:
-    clusters = scores.index.get_level_values("cluster")
-    return mean_interval(scores[first] - scores[second], clusters, **asdict(resampling))
+def _paired_difference(scores: pd.DataFrame, first: str, second: str) -> Interval:
+    differences = paired_differences(scores[first], scores[second])
+    return score_mean(differences, scores.index.get_level_values("cluster")).interval()
 
 
-def _difference(audio: pd.DataFrame, image: pd.DataFrame, column: str, resampling: Resampling) -> Interval:
-    return difference_interval(audio[column], audio["cluster"], image[column], image["cluster"], **asdict(resampling))
+def _difference(audio: MeanEstimate, image: MeanEstimate) -> Interval:
+    return contrast([audio, image], [1, -1]).interval()
 
 
 def _best_first(means: Mapping[str, float], sign: int) -> list[str]:

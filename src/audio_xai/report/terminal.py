@@ -8,7 +8,7 @@ import pandas as pd
 
 from audio_xai.report.sources import dataset_name, present_modalities
 from audio_xai.report.style import METRICS, Directions, arrow, in_order, method_style, metric_style, number
-from audio_xai.report.tables import Resampling, cell_means, matched_resolutions, modality_differences, prepared
+from audio_xai.report.tables import cell_means, matched_resolutions, modality_differences, prepared
 
 NAME_WIDTH = 21
 
@@ -32,8 +32,8 @@ def comparison_text(rows: pd.DataFrame, directions: Directions, context: Mapping
         As :func:`audio_xai.report.tables.gather`.
     """
     tidy = prepared(rows)
-    cells = cell_means(tidy, Resampling())
-    differences = modality_differences(tidy, directions, Resampling())
+    cells = cell_means(tidy)
+    differences = modality_differences(tidy, directions)
     metrics = in_order(cells["metric"], METRICS)
     blocks = [
         _block(cells, differences, metrics, directions, audio, image) for audio, image in matched_resolutions(tidy)

@@ -13,7 +13,7 @@ from audio_xai.report.objective2_figures import CurvesOf
 from audio_xai.report.style import METHODS, Directions, estimate, in_order, method_style
 from audio_xai.report.thesis.pages import DOUBLE_INCHES, SINGLE_INCHES, FigurePage, Page, Source, TablePage
 
-INTERVALS = "Intervals are 95 % bootstrap intervals over speakers (images for images)."
+INTERVALS = "Intervals are 95 % intervals over speakers (images for images; Student's t, scores count alike)."
 SCALED = (
     "Attributions (red for, blue against the class) are each divided by the 99.5th percentile of their sizes. "
     "ΔF is the change of the explained logit from the baseline to the input; the gap is |ΣA − ΔF| / |ΔF|, given for "

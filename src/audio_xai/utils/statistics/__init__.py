@@ -7,15 +7,15 @@ Which function for which question
 * one mean with an interval that holds for 6 speakers too: :func:`cluster_mean` (every speaker alike, the default),
   :func:`score_mean` (every score alike); two independent groups: :func:`contrast`; several datasets:
   :func:`pooled_mean`; training seeds as a sample: :func:`crossed_interval`
-* bootstrap intervals (BCa) of many clusters: :func:`mean_interval`, :func:`difference_interval`
-* trend over resolutions: :func:`slopes_per_doubling`, :func:`paired_slope_interval`
+* a cluster bootstrap interval (BCa) of a mean or paired difference over many clusters: :func:`mean_interval`
+* trend over resolutions: :func:`score_mean` of :func:`slopes_per_doubling`
 * who leads: :func:`critical_difference`, :func:`rank_stability`, :func:`friedman_p`
 * what the metric's own randomness makes: :func:`metric_noise`
 
 ``benchmarks/statistics_coverage.py`` shows how often these intervals cover and these tests err.
 """
 
-from audio_xai.utils.statistics.bootstrap import difference_interval, mean_interval
+from audio_xai.utils.statistics.bootstrap import mean_interval
 from audio_xai.utils.statistics.crossed import crossed_interval
 from audio_xai.utils.statistics.effects import cohens_dz, rank_biserial, superiority
 from audio_xai.utils.statistics.hypotheses import cluster_table, friedman_p, holm, signed_rank_p
@@ -31,7 +31,7 @@ from audio_xai.utils.statistics.paired import (
     paired_differences,
 )
 from audio_xai.utils.statistics.ranks import CriticalDifference, critical_difference, rank_stability
-from audio_xai.utils.statistics.slopes import paired_slope_interval, slopes_per_doubling
+from audio_xai.utils.statistics.slopes import slopes_per_doubling
 
 __all__ = [
     "Comparison",
@@ -49,13 +49,11 @@ __all__ = [
     "contrast",
     "critical_difference",
     "crossed_interval",
-    "difference_interval",
     "friedman_p",
     "holm",
     "mean_interval",
     "metric_noise",
     "paired_differences",
-    "paired_slope_interval",
     "pooled_mean",
     "rank_biserial",
     "rank_stability",

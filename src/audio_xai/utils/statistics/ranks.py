@@ -128,7 +128,7 @@ def rank_stability(
         found["rank"] = _best_first(means, higher_is_better)
     found[["rank_low", "rank_high", "first", "kept"]] = np.nan
     if len(table) >= 2:
-        weights = multiplicities(len(table), resamples, seed, 0) / len(table)
+        weights = multiplicities(len(table), resamples, seed) / len(table)
         drawn = _best_first(weights @ table.to_numpy(), higher_is_better)
         found[["rank_low", "rank_high"]] = np.quantile(drawn, tails, axis=0, method="closest_observation").T
         leads = drawn == drawn.min(axis=1, keepdims=True)

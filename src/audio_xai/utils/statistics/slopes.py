@@ -1,4 +1,4 @@
-"""Trend of clustered scores over resolutions: one least-squares slope a pair, then the mean of the slopes."""
+"""Trend of clustered scores over resolutions: one least-squares slope a pair, to be averaged like any scores."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics.bootstrap import mean_interval
-from audio_xai.utils.statistics.interval import ROUNDING, Interval
+from audio_xai.utils.statistics.interval import ROUNDING
 
 
 def slopes_per_doubling(
@@ -16,7 +15,9 @@ def slopes_per_doubling(
 ) -> pd.DataFrame:
     """Least-squares slope of the score against log2(resolution), one a pair.
 
-    All pairs share the same resolutions, so the mean of these slopes is the slope through the means of the resolutions.
+    All pairs share the same resolutions, so the mean of these slopes is the slope through the means of the resolutions;
+    :func:`audio_xai.utils.statistics.score_mean` gives it an interval. Pairing by sample takes the differences between
+    samples out of the trend.
 
     Parameters
     ----------
@@ -57,22 +58,3 @@ def slopes_per_doubling(
     slopes = scores_by_pair @ (centred / (centred**2).sum())
     slopes[np.abs(slopes) <= ROUNDING * np.abs(scores_by_pair).max(axis=1)] = 0  # NaN compares as False and stays
     return pd.DataFrame({"slope": slopes, "cluster": cluster_of_pair["first"].to_numpy()}, index=grid.index)
-
-
-def paired_slope_interval(
-    scores: ArrayLike,
-    resolutions: ArrayLike,
-    pairs: ArrayLike,
-    clusters: ArrayLike,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    *,
-    seed: int,
-) -> Interval:
-    """Mean of :func:`slopes_per_doubling` with its cluster bootstrap interval.
-
-    Pairing by sample takes the differences between samples out of the trend. ``n`` counts complete pairs and
-    ``undefined`` incomplete ones. Parameters and errors are those of the two functions this one joins.
-    """
-    slopes = slopes_per_doubling(scores, resolutions, pairs, clusters)
-    return mean_interval(slopes["slope"], slopes["cluster"], confidence, resamples, seed=seed)
