@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from audio_xai import cli
 from audio_xai.datasets import DATASETS
 from audio_xai.domains import LogMel, Pixels, Waveform
 from audio_xai.models import checkpoints
@@ -211,6 +212,16 @@ def test_the_script_trains_prints_and_then_reuses(train_models, tmp_path, capsys
     assert train_models(*arguments) == 0
     assert capsys.readouterr().out == out
     assert weights.stat().st_mtime_ns == before
+
+
+def test_the_command_finds_what_the_script_trained(train_models, tmp_path, capsys):
+    arguments = ("--dataset", "digits_8x8", "--resolution", "28", "--epochs", "1", "--limit", "30")
+    assert train_models(*arguments) == 0
+    out = capsys.readouterr().out
+    places = ("--checkpoints", str(tmp_path / "checkpoints"), "--device", "cpu")
+    assert run_command(cli.dispatch, ["train", *arguments, *places]) == 0
+    assert capsys.readouterr() == (out, "")
+    assert len(list((tmp_path / "checkpoints").glob("*.safetensors"))) == 1
 
 
 def test_audionet_trains_on_waveforms(train_models, tmp_path, capsys):

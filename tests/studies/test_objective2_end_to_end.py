@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 
+from audio_xai import cli
 from audio_xai.domains import Stft
 from audio_xai.studies.models import dataset_of
 from audio_xai.studies.objective2 import explanations
@@ -123,6 +124,20 @@ def test_a_second_run_explains_and_scores_nothing(finished, data, script, monkey
     assert before == {path: path.stat().st_mtime_ns for path in Path(config.results).rglob("*.parquet")}
 
 
+def test_the_command_writes_the_answer_again_from_what_is_stored(finished, data, capsys) -> None:
+    config, output = finished
+    summaries = Path(config.results) / "summaries"
+    before = {path.name: path.read_bytes() for path in summaries.glob("objective2.*")}
+    for path in summaries.glob("objective2.*"):
+        path.unlink()
+    assert run_command(cli.dispatch, ["compare", "--objective", "2", *arguments(config)]) == 0
+    assert {path.name: path.read_bytes() for path in summaries.glob("objective2.*")} == before
+    told, complaints = capsys.readouterr()
+    assert complaints == ""
+    assert told.startswith("Summary and figures:\n")
+    assert told in output
+
+
 def test_what_was_lost_is_made_again_and_is_the_same(finished, data, script) -> None:
     config, _ = finished
     expected = rows_of(config).drop(columns="seconds")
@@ -139,9 +154,11 @@ def test_scores_before_explanations_are_refused_with_the_command_that_is_missing
     data, tmp_path, script, capsys
 ) -> None:
     assert run_command(script(SCRIPTS[1]).main, arguments(tiny(tmp_path))) == 2
-    assert "has not been explained in profile quick; run experiments/objective2/audio_adapted_ig.py" in (
-        capsys.readouterr().err
-    )
+    assert run_command(cli.dispatch, ["compare", "--objective", "2", *arguments(tiny(tmp_path))]) == 2
+    complaints = capsys.readouterr().err.splitlines()
+    assert len(complaints) == 2
+    for complaint in complaints:
+        assert "has not been explained in profile quick; run experiments/objective2/audio_adapted_ig.py" in complaint
 
 
 def test_completeness_and_cost_are_printed_and_three_clips_can_be_heard(finished, data) -> None:

@@ -148,10 +148,11 @@ def test_wrong_files_are_one_sentence(text, told, file, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_printed_configuration_reads_back_the_same(file, capsys):
+@pytest.mark.parametrize("option", ["--print_config", "--print-config", "--print-config=skip_unset"])
+def test_a_printed_configuration_reads_back_the_same(option, file, capsys):
     argv = ["--profile", "long", "--samples", "3", "--sizes", "[5]", "--limit", "null", "--place", "größer: #1"]
     with pytest.raises(SystemExit) as caught:
-        parsed(*argv, "--print_config")
+        parsed(*argv, option)
     assert not caught.value.code
     path = file(capsys.readouterr().out)
     assert parsed("--config", path) == parsed(*argv)

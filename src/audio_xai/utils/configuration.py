@@ -18,6 +18,7 @@ from audio_xai.utils.errors import UserError
 from audio_xai.utils.files import write_text
 
 Config = TypeVar("Config")
+PRINT_CONFIG = "--print-config"
 
 
 def option(default: Any, text: str) -> Any:
@@ -73,7 +74,8 @@ def parse(
 ) -> Config:
     """Configuration from ``--profile``, then ``--config FILE``, then single options, later ones winning.
 
-    The file's options give way to single ones wherever ``--config`` stands.
+    The file's options give way to single ones wherever ``--config`` stands. ``--print-config`` prints the configuration
+    as YAML and exits; ``--print_config`` is the same.
 
     Parameters
     ----------
@@ -92,7 +94,24 @@ def parse(
         For an unknown profile, option or key, or a value of the wrong type.
     """
     files, options = _files_first(argv)
-    chosen = _profile_named(options, files, profiles)
+    parser = parser_of(config_type, _profile_named(options, files, profiles), description, examples)
+    names = [one.name for one in fields(config_type)]  # type: ignore[arg-type]
+    try:
+        parsed = parser.parse_args([*(f"--config={file}" for file in files), *map(_known_spelling, options)])
+    except ArgumentError as error:
+        raise UserError(_one_sentence(str(error), names)) from error
+    values = {name: _as_tuple(parsed[name]) for name in names}
+    hints = get_type_hints(config_type)
+    for name, value in values.items():
+        if value is None and type(None) not in get_args(hints[name]):
+            raise UserError(f"{name} is null; give it a value or leave it out")
+    return config_type(**values)
+
+
+def parser_of(
+    config_type: type[Config], defaults: Config, description: str = "", examples: Sequence[str] = ()
+) -> ArgumentParser:
+    """Parser with one option for each field of a configuration; parameters as in :func:`parse`."""
     parser = ArgumentParser(
         exit_on_error=False,
         description=description,
@@ -103,23 +122,20 @@ def parse(
     parser.add_argument("--config", action="config", help="YAML file of these options, by their names")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     hints = get_type_hints(config_type)
-    options_known = fields(config_type)  # type: ignore[arg-type]
-    for one in options_known:
+    for one in fields(config_type):  # type: ignore[arg-type]
         parser.add_argument(
             f"--{one.name}",
             type=hints[one.name],
-            default=getattr(chosen, one.name),
+            default=getattr(defaults, one.name),
             help=one.metadata["help"],
         )
-    try:
-        parsed = parser.parse_args([*(f"--config={file}" for file in files), *options])
-    except ArgumentError as error:
-        raise UserError(_one_sentence(str(error), [one.name for one in options_known])) from error
-    values = {one.name: _as_tuple(parsed[one.name]) for one in options_known}
-    for name, value in values.items():
-        if value is None and type(None) not in get_args(hints[name]):
-            raise UserError(f"{name} is null; give it a value or leave it out")
-    return config_type(**values)
+    return parser
+
+
+def _known_spelling(argument: str) -> str:
+    """``--print_config`` for ``--print-config``, which jsonargparse does not know; all else as it is."""
+    named, *value = argument.split("=", 1)
+    return "=".join(["--print_config", *value]) if named == PRINT_CONFIG else argument
 
 
 def save_yaml(path: Path, content: Any) -> None:

@@ -94,6 +94,6 @@ def _parsed(description: str, command: str, argv: Sequence[str] | None) -> Objec
         f"{command} --profile standard",
         f"{command} --audio fsdd --audio_split speaker_disjoint",
         f"{command} --config my_study.yaml",
-        f"{command} --profile standard --print_config > my_study.yaml",
+        f"{command} --profile standard --print-config > my_study.yaml",
     )
     return parse(Objective1Config, PROFILES, description, examples, argv)

@@ -40,8 +40,13 @@ def adapt(config: Objective2Config) -> None:
 def evaluate(config: Objective2Config) -> None:
     """Score every attribution and answer research question 2."""
     made = compute(config)
-    print(f"{len(made)} shards of scores in {made[0].parent.parent}")
-    print("\nSummary and figures:")
+    print(f"{len(made)} shards of scores in {made[0].parent.parent}\n")
+    comparison(config)
+
+
+def comparison(config: Objective2Config) -> None:
+    """Answer research question 2 from the scores that are there."""
+    print("Summary and figures:")
     for path in answer(config):
         print(f"  {path}")
 
@@ -57,7 +62,7 @@ def run(
         command,
         f"{command} --profile standard",
         f'{command} --datasets "[fsdd]" --architectures "[small_cnn, alexnet]"',
-        f"{command} --profile standard --print_config > my_study.yaml",
+        f"{command} --profile standard --print-config > my_study.yaml",
         f"{command} --config my_study.yaml",
     )
     config = parse(Objective2Config, PROFILES, description, examples, argv)
