@@ -19,7 +19,8 @@ from audio_xai.metrics.localisation import PointingGame, RelevanceMass, Relevanc
 from audio_xai.studies.models import load_model
 from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.explanations import training_waveforms
-from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, cells, methods_of, place_of, told_in
+from audio_xai.studies.objective2.parts import own_cells
+from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, methods_of, place_of, told_in
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -101,14 +102,14 @@ def _level_scorers(config: Objective2Config, cell: Cell) -> tuple[tuple[str, Pas
 
 
 def explained_cells(config: Objective2Config) -> list[Cell]:
-    """All cells.
+    """All cells of this process's part.
 
     Raises
     ------
     UserError
         If the attributions of one are missing.
     """
-    planned = cells(config)
+    planned = own_cells(config)
     for cell in planned:
         place = place_of(config, cell)
         due = (place.inputs(), *map(place.attributions, methods_of(config, cell))) if place.trained else ()
@@ -131,7 +132,7 @@ def units(config: Objective2Config, cell: Cell) -> list[Unit]:
 
 
 def compute(config: Objective2Config) -> list[Path]:
-    """Score everything that has been explained and return the places of all shards.
+    """Score everything that has been explained in this process's part and return the places of its shards.
 
     Raises
     ------
