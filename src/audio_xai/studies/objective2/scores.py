@@ -240,6 +240,7 @@ def _shared_columns(
 def _rows(shared: Mapping[str, Any], clips: Explained, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
     """One tidy row a clip and metric; passes and seconds are a clip's share."""
     count = len(clips.labels)
+    scores = {name: outcome.scores.tolist() for name, outcome in outcomes.items()}
     return [
         dict(shared)
         | {
@@ -248,7 +249,7 @@ def _rows(shared: Mapping[str, Any], clips: Explained, outcomes: Mapping[str, Ou
             "speaker": clips.metadata["speakers"][row],
             "label": int(clips.labels[row]),
             "prediction": int(clips.predictions[row]),
-            "score": float(outcome.scores[row]),
+            "score": scores[name][row],
             "passes": outcome.passes // count,
             "seconds": outcome.seconds / count,
         }
