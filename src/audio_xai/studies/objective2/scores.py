@@ -73,7 +73,7 @@ class Explained:
     metadata: dict[str, Any]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def removals_of(config: Objective2Config, cell: Cell) -> tuple[Baseline, Baseline]:
     """Silence, and noise with the spectrum of the training clips at the stated ratio below each clip."""
     training = training_waveforms(cell, config.references)
