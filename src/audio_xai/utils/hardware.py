@@ -11,9 +11,9 @@ from audio_xai.utils.errors import UserError
 # Cells (numbers in the inputs) that one model call takes at once. On a CPU a call should stay in the cache: of the
 # small CNN's forward passes on 128 × 128 inputs, those in calls of 16 took 0.8 ms each, in calls of 128 1.1 ms.
 CELLS_PER_CALL_CPU = 2**18
-# On a GPU a call should fill the chip, which a thousand 64 × 64 inputs do, and leave room for other processes: with
-# their gradients they take about 1.6 GB of activations in AlexNet and in the small CNN alike, 13 numbers of 4 bytes
-# a cell in each of some eight layers. So a dozen processes fit on one card of 80 GB.
+# On a GPU a call should fill the chip, as a thousand 64 × 64 inputs do, and leave room for others: reckoned from
+# the layers, AlexNet and the small CNN keep 1.0 to 1.3 MB of activations for the gradient of such an input and 0.6 MB
+# more come and go, so a call takes about 2 GB and a dozen processes share a card of 80 GB; at 2**24 they would not.
 CELLS_PER_CALL_CUDA = 2**22
 
 
