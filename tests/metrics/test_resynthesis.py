@@ -17,7 +17,7 @@ from audio_xai.core import Metric, configuration_of
 from audio_xai.domains import DOMAINS, ErbBands, LogMel, Pixels, Stft, Waveform, in_stft_cells
 from audio_xai.metrics.batch import Batch, begin, evaluate
 from audio_xai.metrics.engine import run
-from audio_xai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness, _PartialSounds
+from audio_xai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness, _Order, _PartialSounds
 from audio_xai.models.front_end import FrontEnd
 from audio_xai.utils import hardware
 from audio_xai.utils.errors import UserError
@@ -153,7 +153,8 @@ def test_a_linear_probability_gains_and_loses_what_every_cell_adds(removal) -> N
 def test_all_cells_are_the_clip_and_no_cells_are_the_removal(domain, removal) -> None:
     model, clips, targets, attributions = case(domain, dtype=torch.float32)
     metric = ResynthesisFaithfulness(domain, STFT, (removal,), steps=4)
-    sounds = _PartialSounds(metric, Batch(model, clips, targets), attributions, removal)
+    batch = Batch(model, clips, targets)
+    sounds = _PartialSounds(metric, batch, _Order(metric, batch, attributions), removal)
     samples = torch.arange(3)
     everything = sounds._there(samples, torch.full((3,), metric.steps))
     torch.testing.assert_close(removal(clips) + everything, clips, rtol=0, atol=1e-5)
@@ -246,20 +247,24 @@ def test_what_a_sample_needs_is_forgotten_when_calls_have_passed_it(monkeypatch:
     monkeypatch.setattr(hardware, "CELLS_PER_CALL_CPU", 5 * SAMPLES)
     model, clips, targets, attributions = case(batch=6)
     batch = Batch(model, clips, targets)
-    sounds = _PartialSounds(BOTH, batch, attributions, NOISE)
-    prepared, held = sounds._prepared, []
+    order = _Order(BOTH, batch, attributions)
+    for removal, still_to_come in ((NOISE, True), (SILENCE, False)):
+        sounds = _PartialSounds(BOTH, batch, order, removal)
+        analysed, met = sounds._analysed, []
 
-    def watched(sample: int) -> tuple[Tensor, Tensor]:
-        held.append((sample, len(sounds._kept)))
-        return prepared(sample)
+        def watched(rows: slice, analysed=analysed, met=met) -> Tensor:
+            met.extend(range(rows.start, rows.stop))
+            return analysed(rows)
 
-    monkeypatch.setattr(sounds, "_prepared", watched)
-    work = sounds.responses().work
-    for first in range(0, work.count, 5):
-        work.make(torch.arange(first, min(first + 5, work.count)))
-        assert len(sounds._kept) <= 2
-    # Once each, in turn.
-    assert [sample for sample, _ in held] == list(range(6))
+        monkeypatch.setattr(sounds, "_analysed", watched)
+        work = sounds.responses().work
+        for first in range(0, work.count, 5):
+            work.make(torch.arange(first, min(first + 5, work.count)))
+            assert len(sounds._kept) <= 2
+        # Once each, in turn.
+        assert met == list(range(6))
+        assert len(sounds._kept) == 0
+        assert (order._steps is not None) == still_to_come
 
 
 @EVERY_DOMAIN
@@ -298,7 +303,7 @@ def test_the_order_of_equal_cells_is_the_seeds_and_no_position_has_an_advantage(
     scores = [replace(BOTH, seed=seed)(model, clips, targets, attributions) for seed in (0, 0, 1)]
     assert torch.equal(scores[0], scores[1])
     assert not torch.equal(scores[0], scores[2])
-    steps = BOTH.steps_of_cells(Batch(model, clips, targets), 0, attributions).double()
+    steps = BOTH.steps_of_cells(Batch(model, clips, targets), attributions)[0].double()
     assert int(steps[5, 5]) == 0
     halves = steps[:16].mean(), steps[17:].mean(), steps[:, :16].mean(), steps[:, 17:].mean()
     assert max(halves) - min(halves) < 0.4

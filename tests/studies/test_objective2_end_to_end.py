@@ -13,11 +13,12 @@ import torch
 from audio_xai import cli
 from audio_xai.domains import Stft
 from audio_xai.studies.models import dataset_of
-from audio_xai.studies.objective2 import explanations
+from audio_xai.studies.objective2 import command, explanations
 from audio_xai.studies.objective2.adapted import SHOWN, checks
 from audio_xai.studies.objective2.config import COMPARED, PROFILES, Objective2Config, options_of
 from audio_xai.studies.objective2.explanations import material_of
 from audio_xai.studies.objective2.materials import MATERIALS
+from audio_xai.studies.objective2.parts import own_cells
 from audio_xai.studies.objective2.plan import STUDY, Method, cells, methods_of, place_of, told_in
 from audio_xai.studies.objective2.scores import LOCALISATION, explained, passes_of, units
 from audio_xai.utils.commands import run_command
@@ -150,6 +151,61 @@ def test_what_was_lost_is_made_again_and_is_the_same(finished, data, script) -> 
     pd.testing.assert_frame_equal(rows_of(config).drop(columns="seconds"), expected, check_exact=True)
 
 
+def files_of(config: Objective2Config) -> set[str]:
+    results = Path(config.results)
+    return {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+
+
+def test_parts_make_what_one_process_makes_and_the_answer_waits_for_all(
+    finished, data, script, tmp_path, monkeypatch, capsys
+) -> None:
+    undivided, _ = finished
+    config = tiny(tmp_path)
+    for part, left in (("2/2", 1), ("1/2", 0)):
+        own = replace(config, part=part)
+        for path, stage in zip(SCRIPTS, ("explained", "scored"), strict=True):
+            assert run_command(script(path).main, arguments(own)) == 0
+            rest = f"{left} other parts are not yet" if left else "so are all others: now run the same command without"
+            assert f"Part {part} is {stage}, {rest}" in capsys.readouterr().out
+    assert not (Path(config.results) / "summaries").exists()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    monkeypatch.setattr(explanations, "_explained", lambda *_: pytest.fail("explained again"))
+    for path in SCRIPTS:
+        assert run_command(script(path).main, arguments(config)) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    assert files_of(config) == files_of(undivided)
+    rows, expected = (rows_of(one).drop(columns="seconds") for one in (config, undivided))
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+
+
+def test_what_is_saved_of_a_part_is_the_configuration_of_the_whole(data, script, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(command, "keep_freed_memory", lambda: None)
+    config = tiny(tmp_path)
+    command.run([lambda _: None], "", "", arguments(replace(config, part="2/3")))
+    saved = Path(config.results) / "configs" / f"{STUDY}-quick.yaml"
+    assert parse(Objective2Config, PROFILES, "", (), [f"--config={saved}"]) == config
+    assert options_of(replace(config, part="2/3")) == options_of(config)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
+def test_parts_are_disjoint_and_together_everything_and_no_model_is_in_two(parts: int, data, tmp_path) -> None:
+    config = tiny(tmp_path, architectures=("small_cnn", "alexnet"), training_seeds=(0, 1))
+    planned = cells(config)
+    assert own_cells(config) == planned
+    shares = [own_cells(replace(config, part=f"{number}/{parts}")) for number in range(1, parts + 1)]
+    assert sorted((cell for share in shares for cell in share), key=planned.index) == planned
+    assert all(sorted(share, key=planned.index) == share for share in shares)
+    models = [{place_of(config, cell).weights for cell in share} for share in shares]
+    assert sum(map(len, models)) == len(set.union(*models)) == 8
+    recordings = [sum(cell.material == "clips" for cell in share) for share in shares]
+    assert max(recordings) - min(recordings) <= 1
+
+
+def test_a_part_without_a_model_is_refused(data, tmp_path) -> None:
+    with pytest.raises(UserError, match="part 3/3 is empty because the study has 2 models; make fewer parts"):
+        own_cells(tiny(tmp_path, part="3/3"))
+
+
 def test_scores_before_explanations_are_refused_with_the_command_that_is_missing(
     data, tmp_path, script, capsys
 ) -> None:
@@ -252,6 +308,11 @@ def test_the_standard_profile_is_as_large_as_was_asked_for() -> None:
         ({"training_seeds": ()}, r"training_seeds is \[\]"),
         ({"clips_per_seed": 0}, "clips_per_seed is 0; it has to be at least 1"),
         ({"threads": 0}, "threads is 0"),
+        ({"part": "13/12"}, "part is '13/12'; write which one of how many, from 1/12 to 12/12 of twelve"),
+        *(
+            ({"part": part}, f"part is '{part}'")
+            for part in ("", "x", "3", "/12", "0/12", "1/2/3", "-1/3", " 1/3", "٣/٤")
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:

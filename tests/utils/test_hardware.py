@@ -33,6 +33,34 @@ def test_with_cuda(monkeypatch):
     assert select_device("cpu").type == "cpu"
 
 
+@pytest.fixture
+def loose():
+    """Everything as inexact as it can be; as it was afterwards."""
+    flags = [
+        (torch.backends.cudnn, "allow_tf32", True),
+        (torch.backends.cuda.matmul, "allow_tf32", True),
+        (torch.backends.cudnn, "deterministic", False),
+        (torch.backends.cudnn, "benchmark", True),
+    ]
+    before = [getattr(module, name) for module, name, _ in flags]
+    for module, name, value in flags:
+        setattr(module, name, value)
+    yield
+    for (module, name, _), value in zip(flags, before, strict=True):
+        setattr(module, name, value)
+
+
+def test_cuda_computes_in_single_precision_and_the_same_in_every_run(loose, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    select_device("cpu")
+    assert torch.backends.cudnn.allow_tf32
+    select_device("auto")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+
+
 @pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 1), (7, 3), (9, 3), (2, 5), (10, 1)])
 def test_slices_cover_everything_once_in_order(count, size):
     made = list(slices(count, size))

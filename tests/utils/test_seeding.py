@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from audio_xai.utils.seeding import derived_seed, generator
+from audio_xai.utils.seeding import content_key, content_keys, derived_seed, generator
 
 
 # Every file name and every random number of every result rests on these: they must never change.
@@ -53,3 +53,13 @@ def test_the_global_generator_is_neither_read_nor_moved():
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     assert torch.equal(torch.rand(3, generator=generator("a")), drawn)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
+def test_keys_of_a_batch_are_those_of_its_samples_however_they_lie_in_memory(dtype):
+    batch = torch.rand((4, 6, 5), generator=generator("batch")).to(dtype)
+    keys = [content_key(sample.clone()) for sample in batch]
+    assert len(set(keys)) == 4
+    assert content_keys(batch) == keys
+    assert content_keys(batch.mT.contiguous().mT) == keys
+    assert content_keys(batch[::2]) == keys[::2]

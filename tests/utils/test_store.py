@@ -3,6 +3,8 @@
 import errno
 import json
 import math
+import subprocess
+import sys
 
 import pyarrow
 import pyarrow.parquet
@@ -211,6 +213,18 @@ def test_the_configuration_is_plain_yaml(store):
     text = path.read_text(encoding="utf-8")
     assert yaml.safe_load(text) == {"z": [1, 2], "a": str(store.root), "limit": None}
     assert text.index("z:") < text.index("a:")
+
+
+def test_lines_of_several_processes_do_not_mix_in_the_log(store):
+    long = "ü" * 20_000
+    program = (
+        "import sys; from pathlib import Path; from audio_xai.utils.store import Store\n"
+        f"for line in range(40): Store(Path(sys.argv[1]), 'study1').log('explained', line=line, text={long!r})"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(store.root)]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    lines = (store.root / "logs" / "study1.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sorted(json.loads(line)["line"] for line in lines) == sorted([*range(40)] * 3)
 
 
 def test_the_log_is_one_json_object_a_line(store):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from audio_xai.baselines.statistics import NoiseFloor, Table
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.seeding import content_keys, generator
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class SpeechShapedNoise:
                 f"the noise was learnt from spectra of {self.gains.shape[0]} bins but clips of "
                 f"{inputs.shape[-1]} samples have {inputs.shape[-1] // 2 + 1}; learn it from waveforms of that length"
             )
-        white = torch.stack([_normal(one, "speech-shaped noise", self.seed, draw) for one in inputs]).to(inputs.device)
+        white = _normal(inputs, "speech-shaped noise", self.seed, draw).to(inputs.device)
         shaped: Tensor = torch.fft.irfft(torch.fft.rfft(white) * self.gains.values.to(white), n=inputs.shape[-1])
         wanted: Tensor = inputs.detach().double().square().mean(-1, keepdim=True) * 10.0 ** (-self.snr_db / 10.0)
         return (shaped * (wanted / shaped.square().mean(-1, keepdim=True)).sqrt()).to(inputs.dtype)
@@ -150,15 +150,20 @@ class BandNoise:
         return amplitudes
 
 
-def _normal(sample: Tensor, *purpose: object) -> Tensor:
-    """Standard normal numbers like one sample, float64, on the CPU, by its values and the purpose."""
-    return torch.randn(sample.shape, generator=generator(*purpose, content_key(sample)), dtype=torch.float64)
+def _normal(inputs: Tensor, *purpose: object) -> Tensor:
+    """Standard normal numbers like ``inputs``, float64, on the CPU, each sample's by its values and the purpose."""
+    return torch.stack(
+        [
+            torch.randn(inputs.shape[1:], generator=generator(*purpose, key), dtype=torch.float64)
+            for key in content_keys(inputs)
+        ]
+    )
 
 
 def _complex_normal(inputs: Tensor, *purpose: object) -> Tensor:
     """Complex normal numbers of mean power 1 like ``inputs``."""
-    parts = [torch.stack([_normal(one, *purpose, part) for one in inputs]) for part in ("real", "imaginary")]
-    both: Tensor = torch.complex(parts[0].to(inputs), parts[1].to(inputs)) / 2.0**0.5
+    real, imaginary = (_normal(inputs, *purpose, part).to(inputs) for part in ("real", "imaginary"))
+    both: Tensor = torch.complex(real, imaginary) / 2.0**0.5
     return both
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.seeding import content_key, content_keys, generator
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,12 @@ class References:
                 "them from training inputs of the same domain and resolution"
             )
         count = self.table.shape[0]
-        chosen = [_order(sample, count, self.seed)[draw % count] for sample in inputs]
+        chosen = [_order(key, count, self.seed)[draw % count] for key in content_keys(inputs)]
         return self.table.values[torch.stack(chosen)].to(inputs)
 
 
-def _order(sample: Tensor, count: int, seed: int) -> Tensor:
-    return torch.randperm(count, generator=generator("order of references", seed, content_key(sample)))
+def _order(key: int, count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=generator("order of references", seed, key))
 
 
 def _training(inputs: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from audio_xai.utils.hardware import slices
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.seeding import content_keys, generator
 
 RUNS_AT_ONCE = 64
 
@@ -35,7 +35,7 @@ class Patterns:
     def __init__(self, inputs: Tensor, purpose: tuple[object, ...], draw: Callable[[torch.Generator], Tensor]) -> None:
         self._shape, self._device = tuple(inputs.shape[2:]), inputs.device
         self._purpose = purpose
-        self.offsets = [self._offset(sample) for sample in inputs]
+        self.offsets = [self._offset(key) for key in content_keys(inputs)]
         starts = [
             [(size - shift) % size for size, shift in zip(self._shape, offset, strict=True)] for offset in self.offsets
         ]
@@ -71,8 +71,8 @@ class Patterns:
         """The run's pattern ``(1, …)``, before any sample's own shift."""
         return self._draw(generator(*self._purpose, self._shape, run)).to(self._device)
 
-    def _offset(self, sample: Tensor) -> tuple[int, ...]:
-        random = generator(*self._purpose, content_key(sample))
+    def _offset(self, key: int) -> tuple[int, ...]:
+        random = generator(*self._purpose, key)
         return tuple(int(torch.randint(size, (1,), generator=random)) for size in self._shape)
 
     def _places(self, samples: Tensor) -> tuple[slice | Tensor, ...]:

@@ -129,13 +129,13 @@ def gini(values: Tensor) -> Tensor:
 
     Hurley & Rickard 2009, Eq. 14: Σ (2i − n − 1) v_i / (n Σ v) for ascending v.
     """
-    ordered = _sorted(values.double())
+    ordered = ascending(values.double())
     n = ordered.shape[1]
     weights = 2.0 * torch.arange(1, n + 1, dtype=torch.float64, device=values.device) - n - 1
     return (ordered @ weights) / (n * ordered.sum(1))
 
 
-def _sorted(values: Tensor) -> Tensor:
+def ascending(values: Tensor) -> Tensor:
     """Rows in ascending order."""
     if values.device.type != "cpu":
         return values.sort(dim=1).values
@@ -151,7 +151,7 @@ def _sorted_with_order(values: Tensor) -> tuple[Tensor, Tensor]:
         order = torch.from_numpy(np.argsort(values.numpy(), axis=1))
         return values.gather(1, order), order
     # With the column in the lower half, one sort of integers brings both the values and where they came from.
-    packed = _sorted((ordinals(values) << 32) | torch.arange(values.shape[1]))
+    packed = ascending((ordinals(values) << 32) | torch.arange(values.shape[1]))
     return packed >> 32, packed & 0xFFFFFFFF
 
 

@@ -56,6 +56,11 @@ class Classifier(nn.Module):
 
 
 def prepared_for(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return the model on its device, channels last, which oneDNN and cuDNN convolve fastest."""
+    """Return the model on its device; on the CPU channels last, which oneDNN convolves fastest.
+
+    On CUDA channels stay first: in single precision without TF32 that is what cuDNN's fast convolutions take.
+    """
     model.to(device)
+    if device.type != "cpu":
+        return model
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -72,6 +72,10 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def on(self, device: torch.device) -> "Labelled":
+        """The same on a device, where nothing has to be brought step by step."""
+        return Labelled(self.inputs.to(device), self.labels.to(device))
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -100,7 +104,7 @@ def train(
     config : TrainingConfig
         The recipe.
     device : torch.device
-        Where to compute.
+        Where to compute; all samples are brought there beforehand.
     state : Path
         File that holds the state after every epoch; found there, training goes on from it with the same result as an
         undisturbed run, bit for bit on the same machine. It stays until the caller deletes it.
@@ -113,6 +117,7 @@ def train(
     for part in (training, validation):
         _require_samples(part)
     prepared_for(model, device)
+    training, validation = training.on(device), validation.on(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     history, best = _restore(state, model, optimiser, config)
     steps = math.ceil(len(training) / config.batch_size)
@@ -135,12 +140,12 @@ def accuracy(model: nn.Module, labelled: Labelled, device: torch.device, batch_s
     """Fraction of samples whose largest logit is their label's; the model is left in evaluation mode."""
     _require_samples(labelled)
     model.eval()
-    correct = 0
+    correct = torch.zeros((), dtype=torch.int64, device=device)
     with torch.inference_mode():
         for rows in slices(len(labelled), batch_size):
             predicted = model(labelled.inputs[rows].to(device)).argmax(1)
-            correct += int((predicted.cpu() == labelled.labels[rows]).sum())
-    return correct / len(labelled)
+            correct += (predicted == labelled.labels[rows].to(device)).sum()
+    return int(correct) / len(labelled)
 
 
 def _require_samples(labelled: Labelled) -> None:
@@ -155,10 +160,8 @@ def shifted(inputs: Tensor, largest_shift: float, random: torch.Generator) -> Te
         return inputs
     starts = torch.randint(0, 2 * reach + 1, (len(inputs),), generator=random)
     padded = functional.pad(inputs, (reach, reach))
-    moved = torch.empty_like(inputs)
-    for row, start in enumerate(starts.tolist()):
-        moved[row] = padded[row, ..., start : start + inputs.shape[-1]]
-    return moved
+    moved = [row[..., start : start + inputs.shape[-1]] for row, start in zip(padded, starts.tolist(), strict=True)]
+    return torch.stack(moved)
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -181,22 +184,22 @@ def _train_epoch(
     """One pass over the training set; everything random in it depends on seed and epoch alone."""
     model.train()
     random = generator("training", config.seed, epoch)
-    order = torch.randperm(len(training), generator=random)
+    order = torch.randperm(len(training), generator=random).to(device)
     steps = math.ceil(len(training) / config.batch_size)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derived_seed("dropout", config.seed, epoch))
         for index, rows in enumerate(_batches(order, config.batch_size)):
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * one_cycle(epoch * steps + index, config.epochs * steps)
-            inputs = shifted(training.inputs[rows], config.largest_shift, random).to(device)
-            loss = functional.cross_entropy(model(inputs), training.labels[rows].to(device))
+            inputs = shifted(training.inputs[rows], config.largest_shift, random)
+            loss = functional.cross_entropy(model(inputs), training.labels[rows])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            total += float(loss.detach()) * len(rows)
+            total += loss.detach().double() * len(rows)
             progress.update(1)
-    return total / len(training)
+    return float(total) / len(training)
 
 
 def _batches(order: Tensor, size: int) -> Iterator[Tensor]:

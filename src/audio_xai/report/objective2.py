@@ -36,6 +36,7 @@ def write_summary(
     cards: Sequence[Mapping[str, Any]],
     context: Mapping[str, Any],
     destination: Path,
+    evidence: Evidence | None = None,
 ) -> tuple[Path, Path]:
     """Write ``objective2.md`` and ``objective2.json``.
 
@@ -52,6 +53,8 @@ def write_summary(
         Where the numbers come from: ``command``, ``profile``, ``commit`` and whatever else has to be told.
     destination : Path
         Folder, made where it is missing.
+    evidence : Evidence or None
+        What :func:`gather` makes of the rows, where it is there already.
 
     Returns
     -------
@@ -63,19 +66,20 @@ def write_summary(
     UserError
         As :func:`audio_xai.report.objective2_tables.gather`, or if the files cannot be written.
     """
-    evidence = gather(rows)
-    reached = targets(rows, evidence)
+    evidence = gather(rows) if evidence is None else evidence
+    reached, limits = targets(rows, evidence), caveats(rows, evidence)
+    answered = answer(rows, evidence, reached)
     models, reliance = model_accuracies(cards), _proof_table(proofs)
     parts = [
         "# Objective 2: Integrated Gradients made for sound",
         *stand_in_notice(_recordings(rows)),
         "## Answer to research question 2",
         f"*{QUESTION}*",
-        *answer(rows, evidence, reached),
+        *answered,
         "## Targets",
         _target_table(reached),
         "## How far this goes",
-        bullets(caveats(rows, evidence)),
+        bullets(limits),
         "## Tables",
         *_tables(evidence, models, reliance),
         "## Where the numbers come from",
@@ -84,11 +88,11 @@ def write_summary(
     content = {
         "question": QUESTION,
         "stand_in": stand_ins(_recordings(rows)),
-        "answer": answer(rows, evidence, reached),
+        "answer": answered,
         "best": evidence.best,
         "main_budget": evidence.main_budget,
         "targets": [target.record() for target in reached],
-        "caveats": caveats(rows, evidence),
+        "caveats": limits,
         "context": {key: context[key] for key in sorted(context)},
         "directions": DIRECTIONS,
         **{name: records(getattr(evidence, name)) for name in ("means", "gains", "leads", "gaps")},

@@ -56,7 +56,9 @@ LEVEL = 0.05
 CurvesOf = Mapping[tuple[str, str], Mapping[str, Curves]]
 
 
-def write_figures(rows: pd.DataFrame, curves: CurvesOf, destination: Path) -> list[Path]:
+def write_figures(
+    rows: pd.DataFrame, curves: CurvesOf, destination: Path, evidence: Evidence | None = None
+) -> list[Path]:
     """Every figure of Objective 2 as PNG and PDF.
 
     Parameters
@@ -67,6 +69,8 @@ def write_figures(rows: pd.DataFrame, curves: CurvesOf, destination: Path) -> li
         (dataset, architecture) of rows → method → curves at the main budget; may be empty.
     destination : Path
         Folder, made where it is missing.
+    evidence : Evidence or None
+        What :func:`gather` makes of the rows, where it is there already.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def write_figures(rows: pd.DataFrame, curves: CurvesOf, destination: Path) -> li
         As :func:`audio_xai.report.objective2_tables.gather`, if there are curves without rows, or if a file cannot be
         written.
     """
-    drawn = figures_of(rows, gather(rows), curves)
+    drawn = figures_of(rows, gather(rows) if evidence is None else evidence, curves)
     return [path for name, draw in drawn.items() for path in save(draw, destination / name)]
 
 

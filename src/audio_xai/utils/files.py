@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ from safetensors import SafetensorError
 def replacing(path: Path) -> Iterator[Path]:
     """Temporary name beside ``path`` to write to; it becomes ``path`` in one step if the body succeeds, else goes.
 
+    The name is the process's own, also where several machines share the folder; whoever is last wins, whole.
+
     Raises
     ------
     OSError
         Naming ``path`` where writing failed, also for what safetensors makes of a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.partial")
     try:
         yield temporary
         temporary.replace(path)

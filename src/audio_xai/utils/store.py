@@ -133,12 +133,13 @@ class Store:
         return path
 
     def log(self, event: str, **details: Any) -> None:
-        """Append one JSON line to the study's log."""
+        """Append one JSON line to the study's log, in one write, so that lines of several processes never mix."""
         path = self.root / "logs" / f"{self.study}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": stamp, "event": event, **details}, ensure_ascii=False, default=str) + "\n")
+        line = json.dumps({"time": stamp, "event": event, **details}, ensure_ascii=False, default=str) + "\n"
+        with path.open("ab", buffering=0) as file:
+            file.write(line.encode())
 
 
 def _rows_of(path: Path) -> pyarrow.Table:

@@ -74,11 +74,23 @@ def change_along(gradients: Tensor, steps: Tensor) -> Tensor:
 
 
 def add_by_sample(total: Tensor, places: Tensor, worth: Tensor) -> None:
-    """Add each pair's map ``(pairs, 1, …)`` to its sample's, in place; ``places`` ascend."""
+    """Add each pair's map ``(pairs, 1, …)`` to its sample's, in place; ``places`` ascend, and there may be none."""
     # Sums of consecutive stretches instead of index_add, whose order of addition changes from run to run on a GPU.
+    if len(places) == 0:
+        return
     met, counts = torch.unique_consecutive(places, return_counts=True)
-    for place, part in zip(met.tolist(), torch.split(worth, counts.tolist()), strict=True):
-        total[place] += part.sum(0)
+    total[met] += _stretches(worth, counts).sum(1)
+
+
+def _stretches(worth: Tensor, counts: Tensor) -> Tensor:
+    """Consecutive stretches of ``counts`` maps ``(pairs, 1, …)`` side by side, zeros after short ones."""
+    longest = int(counts.max())
+    if len(counts) * longest == len(worth):
+        return worth.reshape(len(counts), longest, *worth.shape[1:])
+    room = torch.arange(longest, device=counts.device) < counts[:, None]
+    padded = worth.new_zeros(len(counts), longest, *worth.shape[1:])
+    padded[room] = worth
+    return padded
 
 
 def end_scores(score: Score, curve: Curve, rows: Tensor, size: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from audio_xai.baselines import Baseline
 from audio_xai.metrics.batch import Batch, Perturbation
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.seeding import content_keys, generator
 
 
 def cell_count(inputs: Tensor) -> int:
@@ -85,5 +85,5 @@ def check_fractions(fractions: tuple[float, ...]) -> None:
 def _shuffles(inputs: Tensor, seed: int) -> Tensor:
     cells = cell_count(inputs)
     return torch.stack(
-        [torch.randperm(cells, generator=generator("equal cells", seed, content_key(sample))) for sample in inputs]
+        [torch.randperm(cells, generator=generator("equal cells", seed, key)) for key in content_keys(inputs)]
     ).to(inputs.device)

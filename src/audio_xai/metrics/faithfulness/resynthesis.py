@@ -18,6 +18,7 @@ the attributions, so that methods of different domains can be compared.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -29,9 +30,10 @@ from audio_xai.metrics.batch import Batch, PassMetric, Responses, check_finite, 
 from audio_xai.metrics.engine import Forward, Scoring, Work, run
 from audio_xai.metrics.faithfulness.curves import Tracing
 from audio_xai.metrics.faithfulness.ranking import absent_cells, ranks_cells
-from audio_xai.metrics.similarity import ordinals
+from audio_xai.metrics.similarity import ascending, ordinals
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.hardware import inputs_per_call, slices
+from audio_xai.utils.seeding import content_key, content_keys, generator
 
 MOST_STEPS = 255
 
@@ -161,7 +163,8 @@ class ResynthesisFaithfulness(PassMetric):
         """Yield the work, then return insertion and deletion ``(batch, removals, 2, steps + 1)``, float64."""
         whole = batch.plain(target_probability)
         emptied = [self._emptied(batch, removal) for removal in self.removals]
-        between = [self._between(batch, attributions, removal) for removal in self.removals]
+        order = _Order(self, batch, attributions)
+        between = [self._between(batch, order, removal) for removal in self.removals]
         yield [whole.work, *(part.work for part in (*emptied, *between))]
         return torch.stack(
             [_joined(whole.values, empty.values, part.values) for empty, part in zip(emptied, between, strict=True)], 1
@@ -199,40 +202,82 @@ class ResynthesisFaithfulness(PassMetric):
 
         return batch.shared(("emptied", removal), ask)
 
-    def _between(self, batch: Batch, attributions: Tensor, removal: Baseline) -> Responses:
+    def _between(self, batch: Batch, order: "_Order", removal: Baseline) -> Responses:
         """Probabilities ``(batch, 2 · (steps − 1))``, insertion and deletion in turn; equal attributions ask once."""
-        key = ("between", self.domain, self.stft, self.steps, self.seed, removal, content_key(attributions))
-        sounds = _PartialSounds(self, batch, attributions, removal)
-        return batch.shared(key, sounds.responses)
+        key = ("between", self.domain, self.stft, self.steps, self.seed, removal, order.key)
+        return batch.shared(key, _PartialSounds(self, batch, order, removal).responses)
 
-    def steps_of_cells(self, batch: Batch, sample: int, attributions: Tensor) -> Tensor:
-        """Step, from 0, with which every cell of one sample comes or goes, ``(bins, frames)``, uint8."""
+    def steps_of_cells(self, batch: Batch, attributions: Tensor) -> Tensor:
+        """Step, from 0, with which every cell of every sample comes or goes, ``(batch, bins, frames)``, uint8."""
+        shuffles = batch.shared(
+            ("order of equal stft cells", self.stft.shape, self.seed), lambda: self._shuffles(batch)
+        )
+        parts = slices(len(batch), inputs_per_call(math.prod(self.stft.shape), attributions.device))
+        return torch.cat([self._steps_of_cells(attributions[rows], shuffles[rows]) for rows in parts])
+
+    def _steps_of_cells(self, attributions: Tensor, shuffles: Tensor) -> Tensor:
         # In single precision, so that what is equal but for the rounding of weighted means is equal.
-        relevance = in_stft_cells(attributions[sample : sample + 1].double(), audible(self.domain), self.stft).float()
-        keys = (ordinals(relevance.flatten()) << 32) | self._shuffle(batch, sample)
-        thresholds = keys.sort().values[len(keys) - self._counts().to(keys.device)]
+        relevance = in_stft_cells(attributions.double(), audible(self.domain), self.stft).float()
+        keys = (ordinals(relevance.flatten(1)) << 32) | shuffles
+        thresholds = ascending(keys)[:, keys.shape[1] - self._counts().to(keys.device)]
         steps = torch.zeros_like(keys, dtype=torch.uint8)
-        for threshold in thresholds:
-            steps += keys < threshold
-        return steps.reshape(self.stft.shape)
+        for threshold in thresholds.unbind(1):
+            steps += keys < threshold[:, None]
+        return steps.reshape(-1, *self.stft.shape)
 
-    def _shuffle(self, batch: Batch, sample: int) -> Tensor:
-        """A permutation of the cells, the sample's own."""
-        random = generator("equal cells", self.seed, content_key(batch.inputs[sample]))
-        return torch.randperm(self.stft.shape[0] * self.stft.shape[1], generator=random).to(batch.inputs.device)
+    def _shuffles(self, batch: Batch) -> Tensor:
+        """A permutation of the cells for every sample, its own, ``(batch, cells)``, int32."""
+        cells = self.stft.shape[0] * self.stft.shape[1]
+        randoms = (generator("equal cells", self.seed, key) for key in content_keys(batch.inputs))
+        shuffles = [torch.randperm(cells, generator=random).to(torch.int32) for random in randoms]
+        return torch.stack(shuffles).to(batch.inputs.device)
+
+
+class _Order:
+    """In which order the cells of every sample come or go, for one method: made once for all removals, then forgotten.
+
+    Parameters
+    ----------
+    metric, batch, attributions
+        Whose order.
+    """
+
+    def __init__(self, metric: ResynthesisFaithfulness, batch: Batch, attributions: Tensor) -> None:
+        self._metric, self._batch, self._attributions = metric, batch, attributions
+        self._steps: Tensor | None = None
+        self._still_to_come = len(metric.removals)
+
+    @cached_property
+    def key(self) -> int:
+        """Equal for equal attributions."""
+        return content_key(self._attributions)
+
+    @property
+    def steps(self) -> Tensor:
+        """Step of every cell, ``(batch, frames, bins)``, uint8; frames are rows for the inverse transform."""
+        if self._steps is None:
+            self._steps = self._metric.steps_of_cells(self._batch, self._attributions).transpose(1, 2).contiguous()
+        return self._steps
+
+    def done_with(self) -> None:
+        """Take note that one more removal has no need of it; after the last the steps go, until asked for again."""
+        self._still_to_come -= 1
+        if self._still_to_come <= 0:
+            self._steps = None
 
 
 class _PartialSounds:
     """Clips of which some cells are there and others removed, for one method under one removal.
 
     Numbered sample by sample, step by step, insertion before deletion, so that a call needs the spectra of few samples
-    and one inverse transform for two sounds. What a sample needs is kept while calls are about it and then forgotten.
+    and one inverse transform for two sounds. The spectra of a call's samples are made together and kept until a later
+    call is about others.
     """
 
-    def __init__(self, metric: ResynthesisFaithfulness, batch: Batch, attributions: Tensor, removal: Baseline) -> None:
-        self._metric, self._batch, self._attributions, self._removal = metric, batch, attributions, removal
+    def __init__(self, metric: ResynthesisFaithfulness, batch: Batch, order: _Order, removal: Baseline) -> None:
+        self._metric, self._batch, self._order, self._removal = metric, batch, order, removal
         self._inner = metric.steps - 1
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self._first, self._kept = 0, torch.empty(0)
 
     def responses(self) -> Responses:
         """Probabilities ``(batch, 2 · (steps − 1))`` once the work is done."""
@@ -254,28 +299,32 @@ class _PartialSounds:
         deleted = (numbers % 2 == 1)[:, None, None]
         absent = absent_cells(self._batch, self._removal)[samples]
         sounds = torch.where(deleted, self._batch.inputs[samples] - there, absent + there)
+        if int(numbers[-1]) == 2 * self._inner * len(self._batch) - 1:
+            self._kept = torch.empty(0)
+            self._order.done_with()
         return sounds, self._batch.targets[samples]
 
     def _there(self, samples: Tensor, steps: Tensor) -> Tensor:
-        """What the cells of the first ``steps`` steps add to the removal, ``(n, 1, time)``."""
-        met, counts = torch.unique_consecutive(samples, return_counts=True)
-        self._kept = {sample: self._kept.get(sample) or self._prepared(sample) for sample in met.tolist()}
-        asked = torch.split(steps.to(torch.uint8)[:, None, None], counts.tolist())
-        frames = [
-            difference * (steps_of_cells < some)
-            for (difference, steps_of_cells), some in zip(self._kept.values(), asked, strict=True)
-        ]
-        return self._metric.stft.synthesis(torch.cat(frames).transpose(1, 2)[:, None])
+        """What the cells of the first ``steps`` steps add to the removal, ``(n, 1, time)``; samples ascend."""
+        first, last = samples[[0, -1]].tolist()
+        come = self._order.steps[samples] < steps.to(torch.uint8)[:, None, None]
+        frames = self._differences(first, last)[samples - first].mul_(come)
+        return self._metric.stft.synthesis(frames.transpose(1, 2)[:, None])
 
-    def _prepared(self, sample: int) -> tuple[Tensor, Tensor]:
-        """Difference spectrum of clip and removal, and the step of every cell, both ``(frames, bins)``.
+    def _differences(self, first: int, last: int) -> Tensor:
+        """Spectra of clip − removal of the samples from first to last, ``(samples, frames, bins)``."""
+        kept = self._kept[max(first - self._first, 0) :] if self._first <= first else self._kept[:0]
+        missing = slice(first + len(kept), last + 1)
+        if missing.start < missing.stop:
+            kept = torch.cat([kept, self._analysed(missing)]) if len(kept) else self._analysed(missing)
+        self._first, self._kept = first, kept
+        return kept
 
-        Frames are rows, as the inverse transform reads them.
-        """
-        absent = absent_cells(self._batch, self._removal)[sample]
-        difference = self._metric.stft.analysis((self._batch.inputs[sample] - absent)[None])
-        steps_of_cells = self._metric.steps_of_cells(self._batch, sample, self._attributions)
-        return difference[0, 0].T.contiguous(), steps_of_cells.T.contiguous()
+    def _analysed(self, rows: slice) -> Tensor:
+        """Spectra of clip − removal of these samples; frames are rows, as the inverse transform reads them."""
+        absent = absent_cells(self._batch, self._removal)[rows]
+        differences = self._metric.stft.analysis(self._batch.inputs[rows] - absent)
+        return differences[:, 0].transpose(1, 2).contiguous()
 
 
 def _joined(whole: Tensor, empty: Tensor, between: Tensor) -> Tensor:

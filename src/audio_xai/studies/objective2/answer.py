@@ -32,8 +32,9 @@ def answer(config: Objective2Config) -> list[Path]:
     planned = [(cell, units(config, cell)) for cell in explained_cells(config)]
     rows = store.load_rows([unit.path for _, work in planned for unit in work])
     cards = [asdict(checkpoints.read_card(weights)) for weights in _weights(config, [cell for cell, _ in planned])]
-    written = [*write_summary(rows, proofs(config), cards, context_of(config), store.summaries)]
-    return written + write_figures(rows, curves_of(planned, gather(rows).main_budget), store.figures)
+    evidence = gather(rows)
+    written = [*write_summary(rows, proofs(config), cards, context_of(config), store.summaries, evidence)]
+    return written + write_figures(rows, curves_of(planned, evidence.main_budget), store.figures, evidence)
 
 
 def proofs(config: Objective2Config) -> list[dict[str, Any]]:

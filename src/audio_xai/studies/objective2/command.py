@@ -10,7 +10,8 @@ from audio_xai.studies.objective2.adapted import checks, write_clips
 from audio_xai.studies.objective2.answer import answer
 from audio_xai.studies.objective2.config import PROFILES, Objective2Config
 from audio_xai.studies.objective2.explanations import explain
-from audio_xai.studies.objective2.plan import STUDY
+from audio_xai.studies.objective2.parts import parts_left, whole
+from audio_xai.studies.objective2.plan import STUDY, Method, Place
 from audio_xai.studies.objective2.scores import compute
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.hardware import keep_freed_memory
@@ -20,9 +21,12 @@ Stage = Callable[[Objective2Config], None]
 
 
 def adapt(config: Objective2Config) -> None:
-    """Train, explain, and print how complete the attributions are and what they cost."""
+    """Train, explain, and print how complete the attributions are and what they cost; of a part, what is left."""
     made = explain(config)
     print(f"{len(made)} sets of attributions in {made[0].parent.parent}\n")
+    if config.part is not None:
+        _tell_of_part(config, "explained", Place.is_explained)
+        return
     table = checks(config).groupby(["method", "gradients"], sort=False)[
         ["passes", "gap_median", "gap_p95", "ms_a_clip"]
     ]
@@ -38,17 +42,35 @@ def adapt(config: Objective2Config) -> None:
 
 
 def evaluate(config: Objective2Config) -> None:
-    """Score every attribution and answer research question 2."""
+    """Score every attribution and answer research question 2; of a part, tell what is left."""
     made = compute(config)
-    print(f"{len(made)} shards of scores in {made[0].parent.parent}\n")
+    print(f"{len(made)} shards of scores in {made[0].parent.parent}")
+    if config.part is not None:
+        _tell_of_part(config, "scored", Place.is_scored)
+        return
+    print()
     comparison(config)
 
 
 def comparison(config: Objective2Config) -> None:
-    """Answer research question 2 from the scores that are there."""
+    """Answer research question 2 from the scores that are there.
+
+    Raises
+    ------
+    UserError
+        If a part was asked for: the answer is the whole study's.
+    """
+    if config.part is not None:
+        raise UserError(f"part is {config.part}; the answer is that of the whole study, so leave part out")
     print("Summary and figures:")
     for path in answer(config):
         print(f"  {path}")
+
+
+def _tell_of_part(config: Objective2Config, stage: str, done: Callable[[Place, Method], bool]) -> None:
+    left = parts_left(config, done)
+    others = f"{left} other parts are not yet" if left else "so are all others: now run the same command without --part"
+    print(f"Part {config.part} is {stage}, {others}")
 
 
 def run(
@@ -69,6 +91,6 @@ def run(
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    Store(Path(config.results), STUDY).save_config(config.profile, asdict(config))
+    Store(Path(config.results), STUDY).save_config(config.profile, asdict(whole(config)))
     for stage in stages:
         stage(config)

@@ -1,5 +1,6 @@
 """What decides Objective 2, and its profiles."""
 
+import re
 from dataclasses import dataclass
 
 from audio_xai.models import ARCHITECTURES
@@ -44,6 +45,7 @@ class Objective2Config:
     metric_seed: int = option(0, "seed of everything random in adaptations and metrics")
     device: str = option("auto", "auto, cpu or cuda")
     threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
+    part: str | None = option(None, "share of the models for this process, such as 3/12; a last run without it answers")
     results: str = option("results", "folder of the results store")
     checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
@@ -67,11 +69,13 @@ class Objective2Config:
             )
         if self.threads is not None and self.threads < 1:
             raise UserError(f"threads is {self.threads}; it has to be at least 1")
+        if self.part is not None:
+            numbers_of(self.part)
         select_device(self.device)
 
 
 # Options that say where and on what to compute.
-NO_NUMBERS = ("device", "threads", "results", "checkpoints")
+NO_NUMBERS = ("device", "threads", "part", "results", "checkpoints")
 
 PROFILES: dict[str, Objective2Config] = {
     "quick": Objective2Config(),
@@ -99,6 +103,21 @@ PROFILES: dict[str, Objective2Config] = {
         curve_steps=32,
     ),
 }
+
+
+def numbers_of(part: str) -> tuple[int, int]:
+    """Which part of how many: ``3/12`` is ``(3, 12)``.
+
+    Raises
+    ------
+    UserError
+        If it is written in another way or there is no such part.
+    """
+    written = re.fullmatch(r"(\d+)/(\d+)", part, re.ASCII)
+    number, parts = map(int, written.groups()) if written else (0, 0)
+    if not 1 <= number <= parts:
+        raise UserError(f"part is {part!r}; write which one of how many, from 1/12 to 12/12 of twelve")
+    return number, parts
 
 
 def options_of(config: Objective2Config) -> str:

@@ -17,7 +17,8 @@ from audio_xai.models.front_end import Classifier
 from audio_xai.studies.models import dataset_of, ensure_model, recordings_of
 from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.materials import MATERIALS, Material
-from audio_xai.studies.objective2.plan import Cell, Method, Place, cells, explainer_of, methods_of, place_of
+from audio_xai.studies.objective2.parts import own_cells
+from audio_xai.studies.objective2.plan import Cell, Method, Place, explainer_of, methods_of, place_of
 from audio_xai.studies.samples import chosen, in_domain, predicted
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -26,9 +27,9 @@ from audio_xai.xai_methods.combinations import Integrating
 
 
 def explain(config: Objective2Config) -> list[Path]:
-    """Explain the clips of every cell and return the places of all attributions."""
+    """Explain the clips of every cell of this process's part and return the places of their attributions."""
     device = select_device(config.device)
-    planned = [(cell, methods_of(config, cell)) for cell in cells(config)]
+    planned = [(cell, methods_of(config, cell)) for cell in own_cells(config)]
     made = []
     with bar(sum(len(methods) for _, methods in planned), "adapted explanations", "map set") as progress:
         for cell, methods in planned:

@@ -126,6 +126,15 @@ class Place:
         deciding = derived_seed(self._configuration(method), configuration_of(scorers))
         return self.store.rows_path(self.folder, f"{self._name(method)}-{deciding % 16**8:08x}")
 
+    def is_explained(self, method: Method) -> bool:
+        """Whether the method's attributions are there."""
+        return self.attributions(method).exists()
+
+    def is_scored(self, method: Method) -> bool:
+        """Whether the method's scores by any scorers are there; which ones takes the training clips to say."""
+        folder = self.store.rows_path(self.folder, "any").parent
+        return next(folder.glob(f"{self._name(method)}-*.parquet"), None) is not None
+
     def _name(self, method: Method) -> str:
         deciding = derived_seed(self._configuration(method))
         return f"{method.name}-{method.gradients}-{deciding % 16**8:08x}"

@@ -19,7 +19,8 @@ from audio_xai.metrics.localisation import PointingGame, RelevanceMass, Relevanc
 from audio_xai.studies.models import load_model
 from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.explanations import training_waveforms
-from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, cells, methods_of, place_of, told_in
+from audio_xai.studies.objective2.parts import own_cells
+from audio_xai.studies.objective2.plan import STUDY, Cell, Method, Place, methods_of, place_of, told_in
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -72,7 +73,7 @@ class Explained:
     metadata: dict[str, Any]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def removals_of(config: Objective2Config, cell: Cell) -> tuple[Baseline, Baseline]:
     """Silence, and noise with the spectrum of the training clips at the stated ratio below each clip."""
     training = training_waveforms(cell, config.references)
@@ -101,14 +102,14 @@ def _level_scorers(config: Objective2Config, cell: Cell) -> tuple[tuple[str, Pas
 
 
 def explained_cells(config: Objective2Config) -> list[Cell]:
-    """All cells.
+    """All cells of this process's part.
 
     Raises
     ------
     UserError
         If the attributions of one are missing.
     """
-    planned = cells(config)
+    planned = own_cells(config)
     for cell in planned:
         place = place_of(config, cell)
         due = (place.inputs(), *map(place.attributions, methods_of(config, cell))) if place.trained else ()
@@ -131,7 +132,7 @@ def units(config: Objective2Config, cell: Cell) -> list[Unit]:
 
 
 def compute(config: Objective2Config) -> list[Path]:
-    """Score everything that has been explained and return the places of all shards.
+    """Score everything that has been explained in this process's part and return the places of its shards.
 
     Raises
     ------
@@ -239,6 +240,7 @@ def _shared_columns(
 def _rows(shared: Mapping[str, Any], clips: Explained, outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
     """One tidy row a clip and metric; passes and seconds are a clip's share."""
     count = len(clips.labels)
+    scores = {name: outcome.scores.tolist() for name, outcome in outcomes.items()}
     return [
         dict(shared)
         | {
@@ -247,7 +249,7 @@ def _rows(shared: Mapping[str, Any], clips: Explained, outcomes: Mapping[str, Ou
             "speaker": clips.metadata["speakers"][row],
             "label": int(clips.labels[row]),
             "prediction": int(clips.predictions[row]),
-            "score": float(outcome.scores[row]),
+            "score": scores[name][row],
             "passes": outcome.passes // count,
             "seconds": outcome.seconds / count,
         }

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from audio_xai.baselines import Baseline, RandomBaseline
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.seeding import content_keys, generator
 from audio_xai.xai_methods.paths.protocol import Curve, Path, beside
 
 
@@ -109,7 +109,7 @@ class Shaken(Path):
 def shaken(inputs: Tensor, spread: float, seed: int, draw: int) -> Tensor:
     """Inputs plus normal noise of standard deviation ``spread``, each sample's own by its values, seed and draw."""
     noise = [
-        torch.randn(one.shape, generator=generator("shaken", seed, draw, content_key(one)), dtype=torch.float64)
-        for one in inputs
+        torch.randn(inputs.shape[1:], generator=generator("shaken", seed, draw, key), dtype=torch.float64)
+        for key in content_keys(inputs)
     ]
     return inputs + spread * torch.stack(noise).to(inputs)
