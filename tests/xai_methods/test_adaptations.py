@@ -35,11 +35,13 @@ CASES: dict[str, tuple[Domain, nn.Module, Tensor, Tensor]] = {
 }
 # Adaptations that take no gradient, or one, whatever they may spend.
 FREE = {"energy": 0, "edges": 0, "random": 0, "grad_x_level": 1}
+# Occlusion takes one pass a patch, at most 8 a side, and one for the whole.
+OCCLUDED = {"log_mel": 8 * 6 + 1, "waveform": 8 + 1}
 ELSEWHERE = {"pullback", "bandwise"}
 PAIRS = [(kind, name) for kind, (domain, *_) in CASES.items() for name in suited(domain)]
 EVERY = pytest.mark.parametrize(("kind", "name"), PAIRS)
 # Those with a sum to converge to; guided need not on kinks, and one gradient never does.
-NO_INTEGRAL = {*FREE, "smooth_grad", "guided"}
+NO_INTEGRAL = {*FREE, "occlusion", "smooth_grad", "guided"}
 
 
 def made(kind: str, name: str, gradients: int = 16, seed: int = 0) -> Explainer:
@@ -47,9 +49,13 @@ def made(kind: str, name: str, gradients: int = 16, seed: int = 0) -> Explainer:
     return adaptation(name, Setting(domain, training, gradients, seed))
 
 
+def cost(kind: str, name: str, gradients: int) -> int:
+    return OCCLUDED[kind] if name == "occlusion" else FREE.get(name, gradients)
+
+
 def test_every_adaptation_suits_some_domain() -> None:
     assert {name for _, name in PAIRS} == set(ADAPTATIONS)
-    assert ELSEWHERE | {"audible", "low_energy_mask", "noisy_silence"} == {
+    assert ELSEWHERE | {"audible", "low_energy_mask", "noisy_silence", "ordered", "ordered_contrastive"} == {
         name for name in ADAPTATIONS if (("log_mel", name) in PAIRS) != (("waveform", name) in PAIRS)
     }
 
@@ -60,7 +66,7 @@ def test_spends_exactly_its_budget(kind: str, name: str, gradients: int) -> None
     _, model, _, inputs = CASES[kind]
     explainer, counting = made(kind, name, gradients), Counting(model)
     explainer(counting, inputs[:2], TARGETS[:2])
-    assert explainer.passes(inputs[:2]) == counting.counter.count == 2 * FREE.get(name, gradients)
+    assert explainer.passes(inputs[:2]) == counting.counter.count == 2 * cost(kind, name, gradients)
 
 
 @EVERY
@@ -96,7 +102,8 @@ def test_is_known_by_its_configuration(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["expected", "expected_noise", "crossfade", "smooth", "noisy_silence", "dual", "smooth_grad", "random"]
+    "name",
+    ["expected", "expected_noise", "crossfade", "smooth", "noisy_silence", "dual", "ordered", "smooth_grad", "random"],
 )
 def test_the_seed_decides_what_is_random(name: str) -> None:
     _, model, _, inputs = CASES["log_mel"]
@@ -114,7 +121,7 @@ def test_is_complete_to_the_change_it_says(kind: str, name: str) -> None:
     for gradients in (16, 192):
         integral = made(kind, name, gradients).attribute(model, inputs, TARGETS)
         missing[gradients] = float((integral.attributions.flatten(1).sum(1) - integral.change).abs().max())
-        assert integral.gradients.tolist() == [gradients - (name == "contrastive")] * 4
+        assert integral.gradients.tolist() == [gradients - name.endswith("contrastive")] * 4
     assert missing[192] < max(0.08 * float(integral.change.abs().max()), 0.5 * missing[16], 1e-9)
 
 

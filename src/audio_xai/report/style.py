@@ -81,6 +81,8 @@ FAMILIES: dict[str, tuple[str, str, dict[str, str]]] = {
             "two_missingness_smoothed": "Two-missingness IG, smoothed",
             "silence_and_noise": "Silence-and-noise IG",
             "silence_and_crossfade": "Silence-and-crossfade IG",
+            "ordered": "Ordered IG",
+            "ordered_contrastive": "Contrastive ordered IG",
         },
     ),
     "peers": (

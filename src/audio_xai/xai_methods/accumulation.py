@@ -16,6 +16,8 @@ from audio_xai.xai_methods.quadrature import Partition
 
 # score(points (pairs, 1, …), rows (pairs,)) → scores (pairs,): points on the ways of the samples ``rows``.
 Score = Callable[[Tensor, Tensor], Tensor]
+# worth_of(gradients (pairs, 1, …), steps (pairs, 1, …)) → what every cell gets of a step, (pairs, maps, …).
+Worth = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +56,19 @@ def visits(score: Score, curve: Curve, rows: Tensor, nodes: Tensor, size: int) -
         yield Visit(places, steps, scores.detach(), input_gradient(scores, points))
 
 
-def path_sum(score: Score, curve: Curve, rows: Tensor, partition: Partition, size: int) -> Tensor:
-    """Σ ∇F(γ(node)) ⊙ (γ(right edge) − γ(left edge)) of the samples ``rows``, ``(len(rows), 1, …)``, real."""
+def path_sum(
+    score: Score, curve: Curve, rows: Tensor, partition: Partition, size: int, worth_of: Worth | None = None
+) -> Tensor:
+    """Σ ∇F(γ(node)) ⊙ (γ(right edge) − γ(left edge)) of the samples ``rows``, ``(len(rows), 1, …)``, real.
+
+    ``worth_of`` says what every cell gets of a step instead, :func:`change_along` if it is not given.
+    """
+    worth_of = worth_of or change_along
     edges, nodes = partition.edges.to(rows.device), partition.nodes.to(rows.device)
     total: Tensor | None = None
     for visit in visits(score, curve, rows, nodes, size):
         stretch = curve.stretch(rows[visit.places], edges[visit.steps], edges[visit.steps + 1])
-        worth = change_along(visit.gradients, stretch)
+        worth = worth_of(visit.gradients, stretch)
         if total is None:
             total = worth.new_zeros(len(rows), *worth.shape[1:])
         add_by_sample(total, visit.places, worth)
@@ -71,6 +79,17 @@ def path_sum(score: Score, curve: Curve, rows: Tensor, partition: Partition, siz
 def change_along(gradients: Tensor, steps: Tensor) -> Tensor:
     """First-order change of the score cell by cell, gradient ⊙ step; Re(conj(gradient) · step) of complex cells."""
     return (gradients.conj() * steps).real if gradients.is_complex() else gradients * steps
+
+
+def shared_out(gradients: Tensor, steps: Tensor) -> Tensor:
+    """The first-order change of every step, shared out among its cells by the squared gradient (Yang et al. 2023).
+
+    ``gradients`` and ``steps`` are real, ``(pairs, 1, …)``; steps along which nothing has a gradient are worth nothing.
+    """
+    squares = gradients.square()
+    sums, changes = (cells.flatten(1).sum(1) for cells in (squares, change_along(gradients, steps)))
+    rates = torch.where(sums > 0.0, changes / sums.where(sums > 0.0, 1.0), 0.0)
+    return squares * rates.reshape(-1, *[1] * (gradients.ndim - 1))
 
 
 def add_by_sample(total: Tensor, places: Tensor, worth: Tensor) -> None:

@@ -33,6 +33,8 @@ from audio_xai.xai_methods.combinations import BalancedMean, Integrating, MeanOf
 from audio_xai.xai_methods.controls import Edges, Energy, RandomAttribution
 from audio_xai.xai_methods.explained_scores import Explained, Lead, Logit, LogOdds
 from audio_xai.xai_methods.line_methods import GuidedIntegratedGradients, Idgi
+from audio_xai.xai_methods.occlusion import Occlusion
+from audio_xai.xai_methods.ordered import OrderedIntegratedGradients
 from audio_xai.xai_methods.path_integral import PathIntegral
 from audio_xai.xai_methods.paths import (
     Amplified,
@@ -59,6 +61,8 @@ SPREAD_SHARE = 0.05
 CROSSFADES = 4
 SMOOTHING_CELLS = 1.5
 DUAL_SMOOTHING_CELLS = 2.5
+# The judge's ratio need not be known: paths through noise 10 dB below the clip leave it to be heard half of the way.
+ORDERED_SNR_DB = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +217,12 @@ def _dual(setting: Setting) -> BalancedMean:
     return BalancedMean((setting.along(setting.fade, silent), Smoothed(noisy, DUAL_SMOOTHING_CELLS)))
 
 
+def _ordered(setting: Setting, explained: Explained = LOGIT) -> OrderedIntegratedGradients:
+    silence_value = setting.of_kind(LogMel).silence_value
+    noise = BandNoise.of(setting.training_inputs, silence_value, ORDERED_SNR_DB, setting.seed)
+    return OrderedIntegratedGradients(setting.silence, noise, setting.gradients - explained.passes, explained=explained)
+
+
 def _pullback(setting: Setting) -> Explainer:
     domain = setting.of_kind(Waveform)
     return PullBack(Stft(domain.sample_rate_hz, domain.duration_s), Midpoint(setting.gradients))
@@ -252,6 +262,9 @@ ADAPTATIONS: dict[str, Callable[[Setting], Explainer]] = {
     "silence_and_noise": _silence_and_noise,
     "silence_and_crossfade": _silence_and_crossfade,
     "dual": _dual,
+    # On paths that the map lays for itself.
+    "ordered": _ordered,
+    "ordered_contrastive": lambda setting: _ordered(setting, Lead()),
     # By the score.
     "contrastive": _leading,
     "log_odds": lambda setting: setting.along(setting.fade, explained=LogOdds()),
@@ -267,6 +280,7 @@ ADAPTATIONS: dict[str, Callable[[Setting], Explainer]] = {
     "idgi": lambda setting: Idgi(setting.silence, setting.gradients),
     "blur": lambda setting: setting.along(Sharpening(max(setting.domain.shape) / 4.0)),
     "smooth_grad": lambda setting: SmoothGrad(setting.spread, setting.gradients, seed=setting.seed),
+    "occlusion": lambda setting: Occlusion(setting.silence),
     # Controls: what a method has to beat.
     "grad_x_level": lambda setting: PathIntegral(Straight(setting.silence), Right(1)),
     "energy": lambda setting: Energy(setting.silence),
@@ -280,6 +294,8 @@ ONLY_FOR: dict[str, type[Domain]] = {
     "low_energy_mask": LogMel,
     "noisy_silence": LogMel,
     "audible": LogMel,
+    "ordered": LogMel,
+    "ordered_contrastive": LogMel,
     "pullback": Waveform,
     "bandwise": Waveform,
 }

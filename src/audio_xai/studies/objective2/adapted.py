@@ -14,8 +14,8 @@ from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.plan import Cell, Method, Place, cells, methods_of, place_of, told_in
 
 CLIPS_HEARD = 3
-# Few enough for one page: what the thesis did, its repair, both meanings of "absent", the peers' best known, a control.
-SHOWN = ("plain", "silence", "expected", "two_missingness", "dual", "guided", "energy")
+# Few enough for one page: what the thesis did, its repair, both meanings of "absent", the best, a peer, a control.
+SHOWN = ("plain", "silence", "expected", "two_missingness", "ordered", "idgi", "energy")
 
 
 @dataclass(frozen=True, eq=False)

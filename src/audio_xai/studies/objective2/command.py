@@ -14,6 +14,7 @@ from audio_xai.studies.objective2.parts import parts_left, whole
 from audio_xai.studies.objective2.plan import STUDY, Method, Place
 from audio_xai.studies.objective2.scores import compute
 from audio_xai.utils.configuration import parse
+from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import keep_freed_memory
 from audio_xai.utils.store import Store
 

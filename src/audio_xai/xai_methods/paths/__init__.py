@@ -5,6 +5,7 @@ from audio_xai.xai_methods.paths.lines import FromDrawn, Line, Shaken, Straight,
 from audio_xai.xai_methods.paths.loudness import Amplified, FadeIn
 from audio_xai.xai_methods.paths.protocol import Apart, Curve, Path, beside
 from audio_xai.xai_methods.paths.sharpening import Sharpening
+from audio_xai.xai_methods.paths.turns import InTurns, turns_of
 
 __all__ = [
     "Amplified",
@@ -12,6 +13,7 @@ __all__ = [
     "Curve",
     "FadeIn",
     "FromDrawn",
+    "InTurns",
     "LevelCrossfade",
     "Line",
     "Path",
@@ -21,4 +23,5 @@ __all__ = [
     "WaveformCrossfade",
     "beside",
     "shaken",
+    "turns_of",
 ]

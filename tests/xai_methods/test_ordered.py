@@ -1,0 +1,179 @@
+"""Ordered Integrated Gradients: beside a loop over samples, paths and nodes; closed forms; order and budget."""
+
+import pytest
+import torch
+from tiny_models import Function, Linear, draw, nothing_touched, tiny_cnn
+from torch import Tensor, nn
+
+from audio_xai.baselines import BandNoise, Constant, blurred
+from audio_xai.utils.errors import UserError
+from audio_xai.xai_methods.accumulation import shared_out
+from audio_xai.xai_methods.ordered import OrderedIntegratedGradients
+from audio_xai.xai_methods.paths import InTurns, turns_of
+
+FLOOR_DB = -80.0
+TRAINING = (-45.0 + 15.0 * draw(40, 1, 16, 12, seed=1)).clamp(FLOOR_DB, 0.0)
+INPUTS = (-40.0 + 15.0 * draw(4, 1, 16, 12, seed=2)).clamp(FLOOR_DB, 0.0)
+TARGETS = torch.arange(4) % 3
+SILENCE = Constant(FLOOR_DB)
+NOISE = BandNoise.of(TRAINING, FLOOR_DB, snr_db=10.0, seed=3)
+
+
+def slow_walk(model: nn.Module, target: int, points: list[Tensor]) -> tuple[Tensor, Tensor, float]:
+    """Both readings of a path of one sample and its change; points are edge, node, edge, node, …, edge."""
+    plain, shared = torch.zeros_like(points[0]), torch.zeros_like(points[0])
+    for k in range(1, len(points), 2):
+        node = points[k].clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(model(node)[0, target], node)
+        step = points[k + 1] - points[k - 1]
+        plain += gradient * step
+        shared += (gradient * step).sum() * gradient**2 / (gradient**2).sum()
+    with torch.no_grad():
+        change = float(model(points[-1])[0, target] - model(points[0])[0, target])
+    return plain, shared, change
+
+
+def slow(explainer: OrderedIntegratedGradients, model: nn.Module, one: Tensor, target: int) -> tuple[Tensor, float]:
+    """Attributions and change of one sample, by loops."""
+    rounds, steps, first = explainer.budget
+    total, whole, change = torch.zeros_like(one), 0.0, 0.0
+
+    def add(points: list[Tensor], sigma: float, weight: float) -> None:
+        nonlocal total, whole, change
+        *maps, gained = slow_walk(model, target, points)
+        for reading, part in zip(maps, (1.0 - explainer.shared, explainer.shared), strict=True):
+            smooth = blurred(reading, torch.tensor([sigma], dtype=torch.float64))
+            own = weight * part / float(smooth.abs().sum())
+            total, whole, change = total + own * smooth, whole + own, change + own * gained
+
+    def points(start: Tensor, turns: Tensor | None, places: list[float]) -> list[Tensor]:
+        made, overlap = [], explainer.overlap
+        for place in places:
+            shares = [place] * one.numel()
+            if turns is not None:
+                sets_out = [float(turn) for turn in turns.flatten()]
+                shares = [min(1.0, max(0.0, (place * (1 + overlap) - turn) / overlap)) for turn in sets_out]
+            share = torch.tensor(shares, dtype=torch.float64).reshape_as(one)
+            made.append((1.0 - share) * start + share * one)
+        return made
+
+    def places(count: int, tag: float = 0.5) -> list[float]:
+        found = [0.0]
+        for k in range(count):
+            found += [(k + tag) / count, (k + 1) / count]
+        return found
+
+    silence, noisy = torch.full_like(one, FLOOR_DB), first // 2
+    add(points(silence, None, places(first - noisy)), explainer.silence_sigma_cells, 2.0)
+    for number in range(2):
+        noise = NOISE.drawn(one, number)
+        add(points(noise, None, places(noisy // 2, (number + 0.5) / 2)), explainer.noise_sigma_cells, 1.0)
+    for number in range(1, rounds + 1):
+        ranking = sorted(range(one.numel()), key=lambda cell: -float(total.flatten()[cell]))
+        turns = torch.zeros(one.numel(), dtype=torch.float64)
+        for position, cell in enumerate(ranking):
+            turns[cell] = position / (one.numel() - 1)
+        orders = [turns.reshape_as(one), 1.0 - turns.reshape_as(one)]
+        for order in orders:
+            add(points(silence, order, places(steps)), explainer.silence_sigma_cells, 1.0)
+        for draw_number, order in enumerate(orders, 2 * number):
+            noise = NOISE.drawn(one, draw_number)
+            add(points(noise, order, places(steps)), explainer.noise_sigma_cells, 1.0)
+    return total / whole, change / whole
+
+
+def test_is_what_loops_over_paths_and_nodes_say() -> None:
+    model, explainer = tiny_cnn(), OrderedIntegratedGradients(SILENCE, NOISE, 24, rounds=2)
+    integral = explainer.attribute(model, INPUTS, TARGETS)
+    for row, target in enumerate(TARGETS.tolist()):
+        expected, change = slow(explainer, model, INPUTS[row : row + 1], target)
+        torch.testing.assert_close(integral.attributions[row], expected[0], rtol=1e-9, atol=1e-12)
+        assert float(integral.change[row]) == pytest.approx(change, rel=1e-9)
+    assert integral.gradients.tolist() == [24] * 4
+
+
+def test_the_size_of_a_call_and_the_company_do_not_matter() -> None:
+    model, explainer = tiny_cnn(), OrderedIntegratedGradients(SILENCE, NOISE, 16)
+    with nothing_touched(model, INPUTS, TARGETS):
+        expected = explainer(model, INPUTS, TARGETS)
+    for size in (1, 3, 1000):
+        made = explainer.attribute(model, INPUTS, TARGETS, inputs_a_call=size).attributions
+        torch.testing.assert_close(made, expected, rtol=1e-9, atol=1e-12)
+    alone = torch.cat([explainer(model, INPUTS[[row]], TARGETS[[row]]) for row in range(4)])
+    torch.testing.assert_close(alone, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_linear_model_is_explained_completely_by_few_gradients() -> None:
+    model = Linear(3, 1, 16, 12)
+    integral = OrderedIntegratedGradients(SILENCE, NOISE, 8).attribute(model, INPUTS, TARGETS)
+    torch.testing.assert_close(integral.attributions.flatten(1).sum(1), integral.change, rtol=1e-9, atol=1e-9)
+
+
+def test_the_gap_closes_with_more_gradients() -> None:
+    model = tiny_cnn()
+    few, many = (
+        OrderedIntegratedGradients(SILENCE, NOISE, count).attribute(model, INPUTS, TARGETS) for count in (16, 1536)
+    )
+    assert float(many.gap.max()) < 0.05 < float(few.gap.min())
+
+
+@pytest.mark.parametrize(
+    ("gradients", "budget"),
+    [(6, (1, 1, 2)), (8, (1, 1, 4)), (16, (3, 1, 4)), (31, (3, 2, 7)), (32, (3, 2, 8)), (64, (3, 4, 16))],
+)
+def test_about_a_quarter_of_the_gradients_orders_the_cells_first(gradients: int, budget: tuple[int, int, int]) -> None:
+    assert OrderedIntegratedGradients(SILENCE, NOISE, gradients).budget == budget
+    rounds, steps, first = budget
+    assert first + 4 * rounds * steps == gradients
+
+
+def test_cells_come_by_their_turns() -> None:
+    end = torch.tensor([[[[2.0, 4.0, 8.0]]]], dtype=torch.float64)
+    turns = torch.tensor([[[[0.0, 0.5, 1.0]]]], dtype=torch.float64)
+    curve, row = InTurns(torch.zeros_like(end), end, turns, 0.5), torch.tensor([0])
+
+    def at(place: float) -> list[float]:
+        return curve.at(row, torch.tensor([place], dtype=torch.float64)).flatten().tolist()
+
+    assert at(0.0) == [0.0] * 3
+    assert at(1.0) == pytest.approx([2.0, 4.0, 8.0])
+    # At a third of the way half a unit of turns has passed: the first is there, the second sets out.
+    assert at(1.0 / 3.0) == pytest.approx([2.0, 0.0, 0.0])
+    assert at(0.5) == pytest.approx([2.0, 2.0, 0.0])
+    stretch = curve.stretch(row, torch.tensor([0.5]).double(), torch.tensor([1.0]).double())
+    assert stretch.flatten().tolist() == pytest.approx([0.0, 2.0, 8.0])
+    with pytest.raises(UserError, match=r"shapes \(1, 1, 1, 3\), \(1, 1, 1, 3\) and \(1, 1, 3\)"):
+        InTurns(end, end, turns[0], 0.5)
+
+
+def test_turns_follow_falling_relevance_and_ties_their_coordinates() -> None:
+    relevance = torch.tensor([[[[0.1, 0.9], [0.1, -1.0], [0.5, 0.1]]]])
+    assert turns_of(relevance).flatten().tolist() == pytest.approx([0.4, 0.0, 0.6, 1.0, 0.2, 0.8])
+
+
+def test_changes_are_shared_out_by_the_squared_gradient() -> None:
+    gradients = torch.tensor([[[[1.0, -2.0]]], [[[0.0, 0.0]]]], dtype=torch.float64)
+    steps = torch.tensor([[[[3.0, 1.0]]], [[[1.0, 1.0]]]], dtype=torch.float64)
+    assert shared_out(gradients, steps).flatten(1).tolist() == [[pytest.approx(0.2), pytest.approx(0.8)], [0.0, 0.0]]
+
+
+def test_a_model_that_hears_nothing_gives_nothing() -> None:
+    deaf = Function(lambda x: torch.tensor([[0.1, -0.4, 0.2]]).double() + 0.0 * x.flatten(1).sum(1, keepdim=True))
+    integral = OrderedIntegratedGradients(SILENCE, NOISE, 8).attribute(deaf, INPUTS, TARGETS)
+    assert not integral.attributions.any()
+    assert not integral.change.any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gradients": 5}, "gradients is 5"),
+        ({"rounds": 0}, "rounds is 0"),
+        ({"shared": 1.5}, r"shared is 1\.5"),
+        ({"overlap": 0.0}, r"overlap is 0\.0"),
+        ({"noise_sigma_cells": 0.0}, r"noise_sigma_cells 0\.0"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        OrderedIntegratedGradients(SILENCE, NOISE, **settings)
