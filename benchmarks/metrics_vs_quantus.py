@@ -47,6 +47,7 @@ from audio_xai.models import ARCHITECTURES, build
 from audio_xai.models.front_end import prepared_for
 from audio_xai.utils.commands import run_command
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.files import write_text
 from audio_xai.utils.hardware import keep_freed_memory, select_device, slices
 from audio_xai.utils.seeding import generator
 from audio_xai.xai_methods.gradients import Saliency
@@ -324,10 +325,12 @@ def suite(rows: Sequence[dict[str, Any]], definitions: str) -> dict[str, Any]:
     }
 
 
-def measure(models: Sequence[str], device: torch.device, rounds: int) -> Iterator[dict[str, Any]]:
+def measure(
+    models: Sequence[str], resolutions: Sequence[int], device: torch.device, rounds: int
+) -> Iterator[dict[str, Any]]:
     """Figures of every model × size × metric, and of the suites."""
     for architecture in models:
-        for size in SIZES:
+        for size in resolutions:
             given = setup(architecture, size, device)
             sizes = {kind: best_call_size(given, kind) for kind in (False, True)}
             rows = []
@@ -376,36 +379,49 @@ def peak_mb(runs: int, device: str) -> float:
     return float(printed.split()[-1])
 
 
+def save(figures: dict[str, Any], path: Path | None) -> None:
+    """Store what there is so far: a run that is stopped leaves what it had measured."""
+    if path is not None:
+        write_text(path, json.dumps(figures, indent=1) + "\n")
+
+
 def main(argv: list[str]) -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--models", nargs="+", default=["small_cnn", "alexnet"], help="architectures (default both)")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="rows and columns (default 64 128)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each way (default 3)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--only-memory-of-runs", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     unknown = [name for name in options.models if name not in ARCHITECTURES]
-    if unknown or options.rounds < 1:
-        raise UserError(f"models are {options.models} and rounds is {options.rounds}; give known models and at least 1")
+    if unknown or options.rounds < 1 or min(options.sizes) < 32:
+        raise UserError(
+            f"models are {options.models}, sizes {options.sizes} and rounds is {options.rounds}; give known models, "
+            "sizes of at least 32 and at least 1 round"
+        )
     device = select_device(options.device)
     keep_freed_memory()
     if options.only_memory_of_runs is not None:
         compute_suite(options.only_memory_of_runs, device)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    figures = {
-        "rows": list(measure(options.models, device, options.rounds)),
-        "memory": [{"runs": runs, "peak_mb": round(peak_mb(runs, options.device), 1)} for runs in (100, 800)],
+    figures: dict[str, Any] = {
+        "rows": [],
+        "memory": [],
         "clips": CLIPS,
         "rounds": options.rounds,
         "device": str(device),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "quantus")}},
     }
+    for row in measure(options.models, options.sizes, device, options.rounds):
+        figures["rows"].append(row)
+        save(figures, options.json)
+    figures["memory"] = [{"runs": runs, "peak_mb": round(peak_mb(runs, options.device), 1)} for runs in (100, 800)]
     print(json.dumps(figures["memory"]))
-    if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    save(figures, options.json)
 
 
 if __name__ == "__main__":

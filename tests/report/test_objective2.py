@@ -54,6 +54,18 @@ def test_the_short_answer_names_the_best_audio_ig_and_its_gain(rows: pd.DataFram
     assert f"At equal gradients that is +{record['mean']:.3f} [" in answer
 
 
+def test_a_control_that_beats_every_ig_where_relevance_is_known_is_named(rows: pd.DataFrame, summary_of) -> None:
+    answer = answer_of(summary_of(rows)[0])
+    assert ", which" not in answer.split("**Where it is known")[1]
+    own = (
+        rows["dataset"].str.endswith("_mixtures") & (rows["metric"] == "relevance_rank") & (rows["method"] == "energy")
+    )
+    told = answer_of(summary_of(rows.assign(score=rows["score"].mask(own, 0.95)))[0])
+    assert "Two digits at once" in told
+    line = next(line for line in told.splitlines() if "Two digits at once" in line)
+    assert "], which Energy (control) (0.950) is above; relevance mass" in line
+
+
 def test_what_did_not_help_is_said(rows: pd.DataFrame, summary_of) -> None:
     answer = answer_of(summary_of(rows)[0])
     assert "Better than silence IG: Dual IG (+0." in answer

@@ -80,7 +80,7 @@ def test_every_clip_has_a_row_for_every_method_budget_and_metric(finished, data)
     config, _ = finished
     rows = rows_of(config)
     plain = rows[rows["dataset"] == "spoken_digits"]
-    fixed = {"grad_x_level", "energy", "edges", "random"}
+    fixed = {"grad_x_level", "energy", "edges", "random", "occlusion"}
     budgets = plain[plain["metric"] == "removal_worst"].groupby("method")["map_passes"].nunique()
     assert set(budgets.index) == set(COMPARED)
     assert set(budgets[budgets == 1].index) == fixed

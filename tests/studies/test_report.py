@@ -117,7 +117,7 @@ def test_both_objectives_are_seen_and_heard(answered) -> None:
     assert [clip["group"].split(":")[0] for clip in clips] == ["Objective 2"] * 2 + ["Objective 1"] * 4
     assert [clip["original"] is None for clip in clips] == [False] * 4 + [True] * 2
     first, third = clips[0], clips[2]
-    assert [method["name"] for method in first["methods"]] == ["Plain IG (from 0 dB)", "Silence IG"]
+    assert [method["name"] for method in first["methods"]] == ["Plain IG (from 0 dB)", "Silence IG", "IDGI"]
     assert first["opening"] == [0, 1]
     assert [method["name"] for method in third["methods"]] == ["Integrated Gradients", "Occlusion"]
     assert re.fullmatch(r"class \d, speaker \d\d, predicted \d", third["title"])

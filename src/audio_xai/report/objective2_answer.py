@@ -187,6 +187,7 @@ def _ground_truth(evidence: Evidence) -> list[str]:
             f"{metric_style(metric).name.lower()} {number(best['mean'])} by {method_style(best['method']).name}"
             + chance_of(evidence, material, scope, metric)
             + _best_and_silence(evidence, material, scope, metric)
+            + _above(evidence, material, scope, metric, float(best["mean"]))
             for metric in ("relevance_rank", "relevance_mass", "pointing_game")
             for best in [best_of(evidence, material, scope, metric)]
             if best
@@ -209,6 +210,17 @@ def _best_and_silence(evidence: Evidence, material: str, scope: str, metric: str
         if record
     ]
     return f" [{', '.join(others)}]" if others else ""
+
+
+def _above(evidence: Evidence, material: str, scope: str, metric: str, mean: float) -> str:
+    """Peers and controls that do better than the best of the IG methods."""
+    own = evidence.by_method(material, scope, metric)
+    better = own[own["method"].isin([*PEERS, *CONTROLS]) & (own["mean"] > mean)]
+    named = [
+        f"{method_style(row['method']).name} ({number(row['mean'])})"
+        for row in better.sort_values("mean", ascending=False, kind="stable").to_dict("records")
+    ]
+    return f", which {listed(named)} {'is' if len(named) == 1 else 'are'} above" if named else ""
 
 
 def _missing_the_cue(evidence: Evidence) -> list[str]:

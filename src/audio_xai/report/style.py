@@ -103,6 +103,9 @@ METHODS |= {
     for start, (_, colour, members) in enumerate(FAMILIES.values())
     for (method, name), marker in zip(members.items(), MARKERS[start:] + MARKERS[:start], strict=False)
 }
+# Occlusion, a method of Objective 1, is a peer in Objective 2: it stands after the other peers and before the controls.
+_LAST = ("occlusion", *FAMILIES["controls"][2])
+METHODS = dict(sorted(METHODS.items(), key=lambda method: method[0] in _LAST))
 
 METRICS: dict[str, MetricStyle] = {
     "faithfulness_correlation": MetricStyle("Faithfulness correlation", "Faithfulness"),

@@ -156,15 +156,20 @@ def objective2_galleries(config: Objective2Config) -> dict[str, Open]:
     }
 
 
-def objective2_gallery(config: Objective2Config, cell: objective2.Cell) -> Gallery:
-    """What one model of Objective 2 explained in the domain that it sees, with the maps of the largest budget."""
+def objective2_gallery(
+    config: Objective2Config, cell: objective2.Cell, methods: Collection[str] | None = None
+) -> Gallery:
+    """What one model of Objective 2 explained in the domain that it sees, with the maps of the largest budget.
+
+    Only ``methods`` are read from the store where they are named.
+    """
     place = objective2.place_of(config, cell)
     tensors, metadata = place.store.load_tensors(place.inputs())
     largest = {method.name: method for method in objective2.methods_of(config, cell)}
     found = {
         name: place.store.load_tensors(place.attributions(method))[0]
         for name, method in largest.items()
-        if objective2.told_in(cell, method) == cell.domain
+        if objective2.told_in(cell, method) == cell.domain and (methods is None or name in methods)
     }
     return Gallery(
         name=f"{_named(metadata)}, {cell.wanted.architecture}, seed {cell.wanted.training.seed}",

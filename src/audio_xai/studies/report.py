@@ -172,13 +172,14 @@ def _objective1(folders: Folders, count: int, _: Any) -> Told:
 def _objective2(folders: Folders, count: int, content: Any) -> Told:
     """Clips of the first model of every dataset, by the methods that are shown everywhere and the best one."""
     config, best = objective2_config_in(folders), content["best"] or REPAIRED
+    shown = (*SHOWN, best)
     planned = objective2.cells(config)
     first = {cell.wanted.dataset: cell for cell in reversed(planned) if cell.material == "clips"}
     clips = [
         clip
         for cell in planned
         if cell is first[cell.wanted.dataset]
-        for clip in _clips(objective2_gallery(config, cell), "Objective 2", count, (*SHOWN, best), (PLAIN, best))
+        for clip in _clips(objective2_gallery(config, cell, shown), "Objective 2", count, shown, (PLAIN, best))
     ]
     return Told(clips, [cell.wanted for cell in planned])
 

@@ -32,6 +32,7 @@ RANKED = (
     "expected_noise",
     "two_missingness",
     "dual",
+    "ordered",
     "guided",
     "idgi",
     "blur",
