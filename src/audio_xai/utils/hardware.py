@@ -47,6 +47,12 @@ def _compute_exactly() -> None:
     torch.backends.cudnn.benchmark = False
 
 
+def finish(device: torch.device) -> None:
+    """Wait for what is queued on a device, so that a clock read afterwards tells what it took."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def keep_freed_memory() -> None:
     """Let glibc keep freed blocks for the next call instead of returning them to the kernel.
 

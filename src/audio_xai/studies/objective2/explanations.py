@@ -20,7 +20,7 @@ from audio_xai.studies.objective2.materials import MATERIALS, Material
 from audio_xai.studies.objective2.parts import own_cells
 from audio_xai.studies.objective2.plan import Cell, Method, Place, explainer_of, methods_of, place_of
 from audio_xai.studies.samples import chosen, in_domain, predicted
-from audio_xai.utils.hardware import select_device
+from audio_xai.utils.hardware import finish, select_device
 from audio_xai.utils.progress import bar
 from audio_xai.utils.seeding import generator
 from audio_xai.xai_methods.combinations import Integrating
@@ -118,6 +118,7 @@ def _save_attributions(place: Place, model: Classifier, method: Method, device: 
     explainer = explainer_of(place.cell, method, training, place.seed)
     started = time.perf_counter()
     made = _explained(explainer, model if method.of_waveforms else model.body, inputs, targets)
+    finish(device)
     seconds = time.perf_counter() - started
     metadata: dict[str, Any] = {
         "method": method.name,
