@@ -28,6 +28,7 @@ def small(data, tmp_path) -> Objective2Config:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for stage in (explanations, scores):
         monkeypatch.setattr(stage, "select_device", lambda _: CUDA)
+    monkeypatch.setattr(explanations, "finish", lambda _: None)
     with pretended_gpu() as mode:
         yield
     assert mode.marked > 100

@@ -16,7 +16,7 @@ import soundfile
 import torch
 from tiny_data import arguments, options
 
-from audio_xai import cli
+from audio_xai import cli, datasets
 from audio_xai.studies import cards, report
 from audio_xai.studies.cards import grouped, speaker_attributes
 from audio_xai.studies.galleries import Gallery, objective1_gallery
@@ -164,6 +164,8 @@ def test_answers_stand_where_the_data_are_gone(answered, tmp_path, monkeypatch, 
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("AUDIO_XAI_DATA", str(tmp_path / "empty"))
     monkeypatch.chdir(tmp_path)
+    # Whoever has run the demo has data beside the code.
+    monkeypatch.setattr(datasets, "PROJECT_FOLDER", tmp_path)
     made = make_report(replace(answered, output=str(tmp_path / "report.html")))
     assert len(made.left_out) == 2
     assert made.left_out[0].startswith("The clips and models of Objective 1 are left out: dataset digits_8x8 is not")

@@ -34,7 +34,8 @@ def given(kind: str, batch: int = 4) -> tuple[nn.Module, Tensor, Tensor, Tensor]
 
 
 def assert_same(ours: Tensor, theirs: object) -> None:
-    np.testing.assert_allclose(ours.numpy(), np.asarray(theirs), rtol=0, atol=1e-5)
+    # Beside 1e-5 what single precision leaves of sums of 40: which last bits a model gives depends on the processor.
+    np.testing.assert_allclose(ours.numpy(), np.asarray(theirs), rtol=1e-6, atol=1e-5)
 
 
 @EVERY_KIND
