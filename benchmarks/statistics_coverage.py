@@ -16,7 +16,7 @@ compared with images (``contrast``). ``effects``: 95 % intervals of the effect s
 ``false_positives``: tests at 5 % of methods that are exchangeable, and families of such tests after Holm or in
 Nemenyi's diagram. ``met`` is whether a rate lies within the bounds asked for (coverage 93–97 %; errors at most 5 % and
 what chance allows at 1 %); ``!`` in the table marks those that are not. BCa, and ``cluster_mean`` where it is asked
-about trainings that were not made, are there to show why they are not the answer. About a quarter of an hour on one core.
+about trainings that were not made, are there to show why they are not the answer. A quarter of an hour on one core.
 """
 
 import argparse
