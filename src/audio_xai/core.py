@@ -85,6 +85,12 @@ def configuration_of(thing: Any) -> Any:
     return thing
 
 
+def all_finite(values: Tensor) -> bool:
+    """Whether no number of a tensor is NaN or infinite; read once, for both extremes carry what is not finite."""
+    numbers = torch.view_as_real(values) if values.is_complex() else values
+    return values.numel() == 0 or bool(torch.stack(torch.aminmax(numbers.detach())).isfinite().all())
+
+
 def logits_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     """Logits ``(batch, classes)`` of the inputs, after checking that targets ``(batch,)`` are classes among them.
 
@@ -101,7 +107,7 @@ def logits_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
             f"the model returned shape {tuple(logits.shape)} for {inputs.shape[0]} inputs; "
             "it has to return logits of shape (batch, classes)"
         )
-    if not bool(torch.isfinite(logits.detach()).all()):
+    if not all_finite(logits):
         raise UserError("the model returned NaN or infinite logits; check its weights and the inputs' unit")
     if bool(((targets < 0) | (targets >= logits.shape[1])).any()):
         raise UserError(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from audio_xai.core import Explainer
+from audio_xai.core import Explainer, all_finite
 from audio_xai.metrics.engine import Explained, Forward, Route, Scoring, Work, run
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.progress import bar
@@ -271,7 +271,6 @@ def check_finite(metric: str, **tensors: Tensor) -> None:
         Naming the metric, the tensor and the sample.
     """
     for name, values in tensors.items():
-        finite = torch.isfinite(values).flatten(1).all(1)
-        if not bool(finite.all()):
-            sample = int(torch.nonzero(~finite)[0, 0])
+        if not all_finite(values):
+            sample = int(torch.nonzero(~torch.isfinite(values).flatten(1).all(1))[0, 0])
             raise UserError(f"{metric}: {name} of sample {sample} contain NaN or infinity; leave that sample out")

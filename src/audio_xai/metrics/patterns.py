@@ -1,6 +1,6 @@
 """Random patterns for perturbations: one a run, met by every sample in a place of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class Patterns:
     purpose : tuple
         What the patterns are for, seed included.
     draw : callable
-        ``draw(generator)`` → pattern ``(1, …)`` of the inputs' spatial shape.
+        ``draw(generator)`` → pattern ``(1, …)`` of the inputs' spatial shape, on the CPU.
 
     Attributes
     ----------
@@ -36,54 +36,45 @@ class Patterns:
         self._shape, self._device = tuple(inputs.shape[2:]), inputs.device
         self._purpose = purpose
         self.offsets = [self._offset(key) for key in content_keys(inputs)]
-        starts = [
-            [(size - shift) % size for size, shift in zip(self._shape, offset, strict=True)] for offset in self.offsets
-        ]
-        self._starts = torch.tensor(starts, device=inputs.device).unbind(1)
+        self._shifts = torch.tensor(self.offsets, device=inputs.device).unbind(1)
         self._draw = draw
-        self._last: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._last: dict[int, Tensor] = {}
 
     def __call__(self, samples: Tensor, runs: Tensor) -> Tensor:
         """Pattern ``(pairs, 1, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
-        met, counts = torch.unique_consecutive(runs, return_counts=True)
-        parts = torch.split(samples, counts.tolist())
-        windows = [self._windows(run)[self._places(part)] for run, part in zip(met.tolist(), parts, strict=True)]
-        # Channels first until here.
-        return (torch.cat(windows, dim=1) if len(windows) > 1 else windows[0]).transpose(0, 1)
+        met, places = torch.unique_consecutive(runs, return_inverse=True)
+        # The next call often begins with the run that this one ends with.
+        self._last = {run: self._last[run] if run in self._last else self.drawn(run) for run in met.tolist()}
+        starts = (-shifts[samples] % size for shifts, size in zip(self._shifts, self._shape, strict=True))
+        return _windows(self._together(self._last.values()))[places, *starts][:, None]
 
     def sums(self, values: Tensor, runs: int) -> Tensor:
         """Sum over the cells of pattern × value, ``(batch, runs)``, float64, for values ``(batch, 1, …)``."""
-        axes = tuple(range(1, values.ndim - 1))
         # Moving the values back is moving the patterns forth, and leaves one product for the whole batch.
-        back = torch.stack(
-            [
-                sample.roll(tuple(-shift for shift in offset), axes)
-                for sample, offset in zip(values.double(), self.offsets, strict=True)
-            ]
-        ).flatten(1)
+        everyone = torch.arange(len(values), device=values.device)
+        back = _windows(values[:, 0].double())[everyone, *self._shifts].flatten(1)
         parts = []
         for chunk in slices(runs, RUNS_AT_ONCE):
-            drawn = torch.stack([self.drawn(run) for run in range(chunk.start, chunk.stop)])
+            drawn = self._together(self.drawn(run) for run in range(chunk.start, chunk.stop))
             parts.append(back @ drawn.flatten(1).double().T)
         return torch.cat(parts, dim=1)
 
     def drawn(self, run: int) -> Tensor:
-        """The run's pattern ``(1, …)``, before any sample's own shift."""
-        return self._draw(generator(*self._purpose, self._shape, run)).to(self._device)
+        """The run's pattern ``(1, …)``, before any sample's own shift, on the CPU."""
+        return self._draw(generator(*self._purpose, self._shape, run))
+
+    def _together(self, patterns: Iterable[Tensor]) -> Tensor:
+        """Patterns ``(runs, …)`` where the samples are, taken there at once."""
+        return torch.cat(list(patterns)).to(self._device)
 
     def _offset(self, key: int) -> tuple[int, ...]:
         random = generator(*self._purpose, key)
         return tuple(int(torch.randint(size, (1,), generator=random)) for size in self._shape)
 
-    def _places(self, samples: Tensor) -> tuple[slice | Tensor, ...]:
-        """Where in :meth:`_windows` these samples' own shifts are."""
-        return (slice(None), *(starts[samples] for starts in self._starts))
 
-    def _windows(self, run: int) -> Tensor:
-        """Every cyclic shift of the run's pattern: a view ``(1, starts…, …)`` of it, twice along each axis."""
-        if self._last[0] != run:
-            views = self.drawn(run).repeat(1, *[2] * len(self._shape))
-            for axis, size in enumerate(self._shape, start=1):
-                views = views.unfold(axis, size, 1)
-            self._last = (run, views)
-        return self._last[1]
+def _windows(patterns: Tensor) -> Tensor:
+    """Every cyclic shift of patterns ``(runs, …)``: a view ``(runs, starts…, …)`` of them, twice along each axis."""
+    views = patterns.repeat(1, *[2] * (patterns.ndim - 1))
+    for axis, size in enumerate(patterns.shape[1:], start=1):
+        views = views.unfold(axis, size, 1)
+    return views

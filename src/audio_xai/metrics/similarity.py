@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.hardware import inputs_per_call
 
-# Cells of maps that structural similarity compares at once: what it computes from them then stays in the cache.
-CELLS_AT_ONCE = 2**16
+# Numbers that structural similarity sums over windows for every cell of a pair of maps.
+SUMS_A_CELL = 4
 
 
 def pearson(first: Tensor, second: Tensor) -> Tensor:
@@ -59,16 +60,24 @@ def _centred_ranks(rows: Tensor) -> Tensor:
 def _twice_ranks(values: Tensor) -> Tensor:
     """First plus last place from 1 of all that equal a value, so whole numbers; ``(batch, n)``, int32."""
     ordered, order = _sorted_with_order(values)
-    differs = ordered[:, 1:] != ordered[:, :-1]
-    first = _last_true(functional.pad(differs, (1, 0), value=True))
-    from_the_end = _last_true(functional.pad(differs, (0, 1), value=True).flip(1)).flip(1)
-    return torch.empty_like(first).scatter_(1, order, first.sub_(from_the_end).add_(ordered.shape[1] + 1))
+    n = ordered.shape[1]
+    twice = torch.arange(2, 2 * n + 2, 2, dtype=torch.int32, device=values.device).repeat(len(ordered), 1)
+    _share_places(twice, functional.pad(ordered[:, 1:] == ordered[:, :-1], (0, 1)))
+    return torch.empty_like(twice).scatter_(1, order, twice)
 
 
-def _last_true(marks: Tensor) -> Tensor:
-    """Place from 1 of the last True so far, for every column of rows that begin with one; int32."""
-    places = torch.arange(1, marks.shape[1] + 1, dtype=torch.int32, device=marks.device)
-    return (marks * places).cummax(1).values
+def _share_places(twice: Tensor, equals_next: Tensor) -> None:
+    """Give twice the mean of their places to neighbours that are equal; few are, so only they are visited."""
+    pairs = torch.nonzero(equals_next.flatten())[:, 0]
+    if len(pairs) == 0:
+        return
+    apart = torch.diff(pairs) != 1
+    begins, ends = functional.pad(apart, (1, 0), value=True), functional.pad(apart, (0, 1), value=True)
+    first, last, group = pairs[begins], pairs[ends] + 1, begins.cumsum(0) - 1
+    places = twice.view(-1)
+    shared = (places[first] + places[last]) // 2
+    places[pairs] = shared[group]
+    places[last] = shared
 
 
 def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
@@ -84,25 +93,31 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
     """
     if min(first.shape[2:]) < window:
         raise UserError(f"maps of {tuple(first.shape[2:])} are smaller than the SSIM window of {window}")
-    at_once = max(1, CELLS_AT_ONCE // first[0].numel())
+    at_once = inputs_per_call(SUMS_A_CELL * first[0].numel(), first.device)
     parts = zip(torch.split(first, at_once), torch.split(second, at_once), strict=True)
     return torch.cat([_ssim(a.double(), b.double(), window) for a, b in parts])
 
 
 def _ssim(a: Tensor, b: Tensor, window: int) -> Tensor:
-    """Of so few maps that what is computed on the way stays in the cache."""
-    apart = (-1, *[1] * (a.ndim - 1))
-    low = torch.minimum(a.flatten(1).amin(1), b.flatten(1).amin(1)).reshape(apart)
-    data_range = torch.maximum(a.flatten(1).amax(1), b.flatten(1).amax(1)).reshape(apart) - low
-    size = window ** (a.ndim - 2)
-    sums = _window_sums(torch.stack([a, b, a * a + b * b, a * b]), window).mul_(1.0 / size)
-    mean_a, mean_b, mean_squares, mean_product = sums
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    product, squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
-    sample_correction = size / (size - 1)
-    covariance, variances = sample_correction * (mean_product - product), sample_correction * (mean_squares - squares)
-    similarity = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
-    return torch.where(data_range.flatten() > 0, similarity.flatten(1).mean(1), torch.nan)
+    """Of so few maps that what is computed on the way stays in the cache.
+
+    Both factors of the usual fraction are multiplied by n² and n (n − 1), n the cells of a window, so that sums do for
+    means and covariances.
+    """
+    (low_a, high_a), (low_b, high_b) = (torch.aminmax(maps.flatten(1), dim=1) for maps in (a, b))
+    data_range = torch.maximum(high_a, high_b) - torch.minimum(low_a, low_b)
+    n = window ** (a.ndim - 2)
+    squares, twice_product = (a * a).addcmul_(b, b).mul_(n), (a * b).mul_(2 * n)
+    sum_a, sum_b, variances, covariance = _window_sums(torch.stack([a, b, squares, twice_product]), window)
+    means, mean_squares = (sum_a * sum_b).mul_(2.0), (sum_a * sum_a).addcmul_(sum_b, sum_b)
+    c1, c2 = (
+        (share**2 * scale * data_range**2).reshape(-1, *[1] * (a.ndim - 1))
+        for share, scale in ((0.01, n * n), (0.03, n * (n - 1)))
+    )
+    covariance.sub_(means).add_(c2)
+    variances.sub_(mean_squares).add_(c2)
+    similarity = means.add_(c1).mul_(covariance).div_(mean_squares.add_(c1).mul_(variances))
+    return torch.where(data_range > 0, similarity.flatten(1).mean(1), torch.nan)
 
 
 def _window_sums(maps: Tensor, window: int) -> Tensor:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from audio_xai.core import target_scores, unchanged
+from audio_xai.core import all_finite, target_scores, unchanged
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import inputs_per_call, slices
 
@@ -83,7 +83,7 @@ def require_finite(attributions: Tensor) -> None:
     UserError
         If one is NaN or infinite.
     """
-    if not bool(torch.isfinite(attributions).all()):
+    if not all_finite(attributions):
         raise UserError("the attributions contain NaN or infinity; check the model's weights and the inputs")
 
 
@@ -133,6 +133,6 @@ def _check(inputs: Tensor, targets: Tensor) -> None:
             f"targets are {targets.dtype} of shape {tuple(targets.shape)} for {len(inputs)} inputs; give one int64 "
             "class index a sample"
         )
-    if not bool(torch.isfinite(inputs).all()):
+    if not all_finite(inputs):
         broken = int(torch.nonzero(~torch.isfinite(inputs).flatten(1).all(1))[0, 0])
         raise UserError(f"sample {broken} of the inputs contains NaN or infinity; leave it out or repair it")

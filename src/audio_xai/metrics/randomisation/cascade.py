@@ -55,7 +55,8 @@ def resettable(model: nn.Module) -> list[str]:
 def _draw_anew(layer: nn.Module, seed: int) -> None:
     """New parameters from this seed, drawn on the CPU so that every device sees the same."""
     device = next(layer.parameters(recurse=False)).device
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+    # What layers draw comes from the CPU's own generator; those of other devices are neither used nor touched.
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
         cast(Any, layer.cpu()).reset_parameters()
     layer.to(device)

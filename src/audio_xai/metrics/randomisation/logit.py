@@ -11,7 +11,7 @@ from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring
 from audio_xai.metrics.similarity import ssim
 from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audio_xai.utils.seeding import content_keys, generator
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RandomLogit(PassMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
-        distances = torch.stack([self._distances(sample) for sample in batch.inputs]).to(batch.targets.device)
+        distances = torch.stack([self._distances(key) for key in content_keys(batch.inputs)]).to(batch.targets.device)
         own = _scaled(attributions)
         total = torch.zeros(len(batch), dtype=torch.float64, device=own.device)
 
@@ -75,9 +75,9 @@ class RandomLogit(PassMetric):
         """``alternatives`` explanations a sample."""
         return self.alternatives * self.explainer.passes(inputs)
 
-    def _distances(self, sample: Tensor) -> Tensor:
-        """How far ``(alternatives,)`` the other classes are from the target, around the circle of classes."""
-        random = generator("random logit", self.seed, content_key(sample))
+    def _distances(self, key: int) -> Tensor:
+        """How far ``(alternatives,)`` a sample's other classes are from the target, around the circle of classes."""
+        random = generator("random logit", self.seed, key)
         return 1 + torch.randperm(self.class_count - 1, generator=random)[: self.alternatives]
 
 

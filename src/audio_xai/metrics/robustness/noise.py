@@ -41,7 +41,7 @@ class Disturbance:
     def __init__(self, inputs: Tensor, noise: Noise, purpose: tuple[object, ...]) -> None:
         shape = (1, *inputs.shape[2:])
         self._inputs = inputs
-        self._patterns = Patterns(inputs, purpose, lambda random: noise.draws(shape, random).to(inputs))
+        self._patterns = Patterns(inputs, purpose, lambda random: noise.draws(shape, random).to(inputs.dtype))
         self._strength = noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
 
     def __call__(self, samples: Tensor, draws: Tensor) -> Tensor:
