@@ -30,22 +30,22 @@ def answer_of(text: str) -> str:
 
 def test_clearly_worse_audio_is_said_to_be_worse(rows_with: MakeRows, summary_of) -> None:
     answer = answer_of(summary_of(rows_with(audio_shift=-0.3))[0])
-    assert "The methods do worse on audio by faithfulness correlation" in answer
+    assert "Most favour images by faithfulness correlation (18 of 18)," in answer
     assert "worse on audio for every method at every resolution" in answer
-    assert "better on audio by" not in answer
+    assert "and audio by" not in answer
 
 
 def test_clearly_better_audio_is_said_to_be_better(rows_with: MakeRows, summary_of) -> None:
     answer = answer_of(summary_of(rows_with(audio_shift=0.3))[0])
-    assert "The methods do better on audio by faithfulness correlation" in answer
-    assert "worse on audio by" not in answer
+    assert "Most favour audio by faithfulness correlation (18 of 18)," in answer
+    assert "favour images by" not in answer
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_difference_claims_none(rows_with: MakeRows, summary_of, seed: int) -> None:
     answer = answer_of(summary_of(rows_with(method_step=0.0, samples=40, seed=seed))[0])
     assert "Audio and images cannot be told apart" in answer
-    assert "The methods do" not in answer
+    assert "Most favour" not in answer
     assert "By no metric do most methods improve or worsen as the resolution rises." in answer
 
 
@@ -57,11 +57,25 @@ def test_identical_scores_give_no_interval_without_zero(rows_with: MakeRows, sum
 
 def test_a_trend_is_named_with_its_direction(rows_with: MakeRows, summary_of) -> None:
     answer = answer_of(summary_of(rows_with(slope=0.2))[0])
-    assert (
-        "faithfulness correlation improves on audio (6 of 6 methods) and improves on images (6 of 6 methods)" in answer
-    )
+    assert "As the resolution rises, for most methods faithfulness correlation" in answer
+    assert " improve on audio and on images" in answer
     answer = answer_of(summary_of(rows_with(slope=-0.2))[0])
-    assert "faithfulness correlation worsens on audio (6 of 6 methods)" in answer
+    assert " worsen on audio and on images" in answer
+
+
+def test_what_rises_on_one_modality_and_falls_on_the_other_is_said_of_each(rows_with: MakeRows, summary_of) -> None:
+    rows = rows_with(slope=0.2)
+    images = rows["modality"] == "image"
+    rows.loc[images & (rows["metric"] == "faithfulness_correlation"), "score"] *= -1.0
+    answer = answer_of(summary_of(rows)[0])
+    assert "for most methods faithfulness correlation improves on audio and worsens on images" in answer
+
+
+def test_the_first_method_is_named_where_it_is_told_from_the_second(rows_with: MakeRows, summary_of) -> None:
+    answer = answer_of(summary_of(rows_with(method_step=0.2))[0])
+    led = "First by faithfulness correlation: on audio Saliency (at 32, 64 and 128); on images Saliency (at 28, 64 and"
+    assert led in answer
+    assert "First by" not in answer_of(summary_of(rows_with(method_step=0.0, noise=0.0))[0])
 
 
 def test_the_control_is_named_and_counted(rows_with: MakeRows, summary_of) -> None:

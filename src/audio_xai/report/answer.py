@@ -98,6 +98,7 @@ def _in_short(evidence: Evidence, directions: Directions) -> str:
     trends = _oriented(_of_methods(evidence.trends), directions)
     sentences = [
         *([] if differences.empty else _differences_in_short(differences)),
+        *_leaders_in_short(evidence.leaders),
         *([] if trends.empty else _trends_in_short(trends, directions)),
     ]
     return "**In short.** " + (" ".join(sentences) or "The rows hold nothing to compare yet.")
@@ -114,37 +115,52 @@ def _differences_in_short(table: pd.DataFrame) -> list[str]:
     counts += f"{count - image - audio} are undecided"
     if _within_chance(image + audio, count):
         return [f"Audio and images cannot be told apart: {counts}, no more than chance could bring."]
-    one_sided = [
-        f"{'worse' if side == 'image' else 'better'} on audio by {listed(metrics)}"
-        for side, other in (("image", "audio"), ("audio", "image"))
+    return [f"{counts[0].upper()}{counts[1:]}.", _leanings(table)]
+
+
+def _leanings(table: pd.DataFrame) -> str:
+    """By which metrics most comparisons favour one modality, and how many of how many."""
+    parts = [
+        f"{PLURAL[modality]} by {listed(metrics)}"
+        for modality in ("image", "audio")
         for metrics in [
             [
-                _in_sentence(metric)
+                f"{_in_sentence(metric)} ({ahead} of {len(own)})"
                 for metric in in_order(table["metric"], METRICS)
                 for own in [table[table["metric"] == metric]]
-                if 2 * _favouring(own, side) > len(own) and not _favouring(own, other)
+                for ahead in [_favouring(own, modality)]
+                if 2 * ahead > len(own)
             ]
         ]
         if metrics
     ]
-    verdict = (
-        f"The methods do {listed(one_sided)} (in most comparisons, and never the other way)."
-        if one_sided
-        else "By no metric is one modality ahead in most comparisons and never behind."
-    )
-    return [f"{counts[0].upper()}{counts[1:]}.", verdict]
+    return f"Most favour {', and '.join(parts)}." if parts else "By no metric do most favour the same modality."
+
+
+def _leaders_in_short(leaders: pd.DataFrame) -> list[str]:
+    """Which method comes first by the leading metric, where its interval tells it from the second."""
+    chosen = leaders if leaders.empty else leaders[(leaders["metric"] == LEADING_METRIC) & leaders["separated"]]
+    where: dict[str, dict[str, list[str]]] = {modality: {} for modality in MODALITIES}
+    for row in chosen.to_dict("records"):
+        where[row["modality"]].setdefault(method_style(row["method"]).name, []).append(str(row["resolution"]))
+    parts = [
+        f"on {PLURAL[modality]} {listed([f'{name} (at {listed(sizes)})' for name, sizes in firsts.items()])}"
+        for modality, firsts in where.items()
+        if firsts
+    ]
+    return [f"First by {_in_sentence(LEADING_METRIC)}: {'; '.join(parts)}."] if parts else []
 
 
 def _trends_in_short(table: pd.DataFrame, directions: Directions) -> list[str]:
-    changes = [
-        f"{_in_sentence(metric)} {listed(sides)}"
-        for metric in in_order(table["metric"], METRICS)
-        for sides in [_majority_trends(table[table["metric"] == metric], bool(directions[metric]))]
-        if sides
-    ]
+    changes: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for metric in in_order(table["metric"], METRICS):
+        sides = _majority_trends(table[table["metric"] == metric], bool(directions[metric]))
+        if sides:
+            changes.setdefault(sides, []).append(_in_sentence(metric))
+    told = [f"{listed(metrics)} {_changing(sides, '' if metrics[1:] else 's')}" for sides, metrics in changes.items()]
     sentences = [
-        f"As the resolution rises, {listed(changes)}."
-        if changes
+        f"As the resolution rises, for most methods {'; '.join(told)}."
+        if told
         else "By no metric do most methods improve or worsen as the resolution rises."
     ]
     between = table[table["scope"] == DIFFERENCE]
@@ -158,16 +174,23 @@ def _trends_in_short(table: pd.DataFrame, directions: Directions) -> list[str]:
     return sentences
 
 
-def _majority_trends(table: pd.DataFrame, higher_is_better: bool) -> list[str]:
-    """``improves on audio (5 of 6 methods)`` and the like, where more than half of the methods do."""
-    return [
-        f"{verb} on {PLURAL[modality]} ({count} of {counted(len(own), 'method')})"
+def _majority_trends(table: pd.DataFrame, higher_is_better: bool) -> tuple[tuple[str, str], ...]:
+    """Verb and modality, ``("improve", "audio")`` and the like, where more than half of the methods do."""
+    return tuple(
+        (verb, modality)
         for modality in MODALITIES
         for own in [table[table["scope"] == modality]]
-        for verb, sign in (("improves", 1), ("worsens", -1))
-        for count in [int(_sided(own, sign if higher_is_better else -sign).sum())]
-        if 2 * count > len(own)
-    ]
+        for verb, sign in (("improve", 1), ("worsen", -1))
+        if 2 * int(_sided(own, sign if higher_is_better else -sign).sum()) > len(own)
+    )
+
+
+def _changing(sides: Iterable[tuple[str, str]], ending: str) -> str:
+    """``improves on audio and worsens on images``, or ``worsen on audio and on images``."""
+    where: dict[str, list[str]] = {}
+    for verb, modality in sides:
+        where.setdefault(verb, []).append(f"on {PLURAL[modality]}")
+    return listed([f"{verb}{ending} {listed(places)}" for verb, places in where.items()])
 
 
 def _what_was_compared(rows: pd.DataFrame, evidence: Evidence) -> str:
