@@ -30,14 +30,14 @@ def answer_of(text: str) -> str:
 
 def test_clearly_worse_audio_is_said_to_be_worse(rows_with: MakeRows, summary_of) -> None:
     answer = answer_of(summary_of(rows_with(audio_shift=-0.3))[0])
-    assert "Most favour images by faithfulness correlation (18 of 18)," in answer
+    assert "Most favour images by faithfulness correlation (18 of 18)." in answer
     assert "worse on audio for every method at every resolution" in answer
     assert "and audio by" not in answer
 
 
 def test_clearly_better_audio_is_said_to_be_better(rows_with: MakeRows, summary_of) -> None:
     answer = answer_of(summary_of(rows_with(audio_shift=0.3))[0])
-    assert "Most favour audio by faithfulness correlation (18 of 18)," in answer
+    assert "Most favour audio by faithfulness correlation (18 of 18)." in answer
     assert "favour images by" not in answer
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,13 @@ from tiny_data import arguments, options
 
 from audio_xai.metrics import THESIS_METRICS
 from audio_xai.studies.models import load_model
+from audio_xai.studies.objective1 import command
 from audio_xai.studies.objective1.comparison import overlays
 from audio_xai.studies.objective1.config import Objective1Config
 from audio_xai.studies.objective1.plan import cells, paths, scorer
 from audio_xai.utils import store as store_module
 from audio_xai.utils.commands import run_command
+from audio_xai.utils.errors import UserError
 from audio_xai.utils.store import ROW_SCHEMA
 from audio_xai.xai_methods import EXPLAINERS
 
@@ -47,6 +49,7 @@ for script in {[str(PROJECT / script) for script in SCRIPTS.values()]}:
         if end.code:
             raise
 """
+STAGES = (command.images, command.audio, command.metrics, command.comparison)
 # The numbers only: drawing takes longer than everything before it.
 WITHOUT_FIGURES = ALL_STAGES.replace('print("ready"', 'comparison.write_all = lambda *_: []\nprint("ready"')
 
@@ -130,6 +133,30 @@ def test_every_sample_is_scored_once_by_every_metric_for_every_method(undisturbe
         ("audio", (32,)),
         ("image", (28, 32)),
     }
+
+
+def test_parts_make_what_one_process_makes_and_only_the_whole_is_compared(undisturbed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AUDIO_XAI_DATA", str(undisturbed.data))
+    monkeypatch.setattr(command, "keep_freed_memory", lambda: None)
+    run = prepared(tmp_path, undisturbed.data)
+    told = {}
+    for part in ("2/2", "1/2"):
+        command.run(list(STAGES), "", "", ["--config", str(run.config_file), "--part", part])
+        told[part] = capsys.readouterr().out
+    assert "0 sets of audio attributions" not in told["1/2"]
+    assert "70 shards of other parts are not" in told["2/2"]
+    assert "Part 1/2 is scored, so are all others: now compare without --part" in told["1/2"]
+    assert all(f"No comparison of part {part}: it is that of the whole study" in told[part] for part in told)
+    assert not (run.results / "summaries").exists()
+    assert yaml.safe_load((run.results / "configs" / "objective1-quick.yaml").read_text())["part"] is None
+    rows, expected = (one.rows().drop(columns="seconds") for one in (run, undisturbed))
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+
+
+def test_sizes_of_subsets_are_not_compared_in_parts(undisturbed, monkeypatch):
+    monkeypatch.setenv("AUDIO_XAI_DATA", str(undisturbed.data))
+    with pytest.raises(UserError, match="part is 1/2; sizes of subsets are compared over the whole study"):
+        command.subset_sizes(replace(undisturbed.config, part="1/2"))
 
 
 def test_every_column_tells_the_truth(undisturbed):

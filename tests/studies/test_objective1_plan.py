@@ -11,7 +11,7 @@ from audio_xai.metrics import THESIS_METRICS
 from audio_xai.models import checkpoints
 from audio_xai.studies.models import dataset_of
 from audio_xai.studies.objective1.config import PROFILES, Objective1Config, options_of
-from audio_xai.studies.objective1.plan import cells, higher_is_better, paths, scorer
+from audio_xai.studies.objective1.plan import cells, higher_is_better, own_cells, paths, scorer
 from audio_xai.studies.samples import chosen
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.errors import UserError
@@ -39,6 +39,25 @@ def test_one_cell_a_seed_and_resolution(data):
         assert {cell.modality for cell in planned} == {modality}
         assert {cell.samples for cell in planned} == {6}
         assert [cell.sample_seed for cell in planned] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5, 12])
+def test_parts_are_disjoint_and_together_every_model_of_both_modalities(parts: int, data) -> None:
+    planned = cells(TINY, "image") + cells(TINY, "audio")
+    shares = [
+        [cell for modality in ("image", "audio") for cell in own_cells(replace(TINY, part=f"{part}/{parts}"), modality)]
+        for part in range(1, parts + 1)
+    ]
+    assert sorted((cell for share in shares for cell in share), key=planned.index) == planned
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_part_without_a_model_is_refused_and_a_part_decides_no_number(data) -> None:
+    with pytest.raises(UserError, match="part 13/13 is empty because the study has 12 models; make fewer parts"):
+        own_cells(replace(TINY, part="13/13"), "audio")
+    with pytest.raises(UserError, match="part is '0/2'; write which one of how many"):
+        replace(TINY, part="0/2")
+    assert options_of(replace(TINY, part="2/3")) == options_of(TINY)
 
 
 def test_absence_is_silence_for_sound_and_black_for_images(data):

@@ -6,7 +6,7 @@ import torch
 from audio_xai.core import Metric
 from audio_xai.models import build
 from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective1.plan import CLASS_COUNT, Cell, cells, paths, scorer
+from audio_xai.studies.objective1.plan import CLASS_COUNT, Cell, own_cells, paths, scorer
 
 
 def passes_of(cell: Cell, metric: Metric) -> int:
@@ -39,7 +39,7 @@ def pass_budget(config: Objective1Config) -> pd.DataFrame:
                 "passes": passes_of(cell, scorer(config, cell, method, name)),
                 "done": _done(config, cell, method, name),
             }
-            for cell in cells(config, "image") + cells(config, "audio")
+            for cell in own_cells(config, "image") + own_cells(config, "audio")
             for name in config.metrics
             for method in config.methods
         ]

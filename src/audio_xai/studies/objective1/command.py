@@ -9,12 +9,13 @@ import torch
 from audio_xai.report.terminal import print_table
 from audio_xai.studies.objective1.budget import pass_budget
 from audio_xai.studies.objective1.comparison import compare, context_of, directions_of, load_rows
-from audio_xai.studies.objective1.config import PROFILES, Objective1Config
+from audio_xai.studies.objective1.config import PROFILES, Objective1Config, whole
 from audio_xai.studies.objective1.explanations import explain
 from audio_xai.studies.objective1.plan import STUDY
 from audio_xai.studies.objective1.scores import compute
 from audio_xai.studies.objective1.subset_size import compare_subset_sizes
 from audio_xai.utils.configuration import parse
+from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import keep_freed_memory
 from audio_xai.utils.store import Store
 
@@ -24,19 +25,23 @@ Stage = Callable[[Objective1Config], None]
 def images(config: Objective1Config) -> None:
     """Train and explain image models."""
     made = explain(config, "image")
-    print(f"{len(made)} sets of image attributions in {made[0].parent.parent}")
+    print(_counted(made, "sets of image attributions"))
 
 
 def audio(config: Objective1Config) -> None:
     """Train and explain audio models."""
     made = explain(config, "audio")
-    print(f"{len(made)} sets of audio attributions in {made[0].parent.parent}")
+    print(_counted(made, "sets of audio attributions"))
 
 
 def metrics(config: Objective1Config) -> None:
     """Score every attribution."""
     made = compute(config)
-    print(f"{len(made)} shards of scores in {made[0].parent.parent}")
+    print(_counted(made, "shards of scores"))
+    if config.part is not None:
+        left = int((~pass_budget(whole(config))["done"]).sum())
+        others = f"{left} shards of other parts are not" if left else "so are all others: now compare without --part"
+        print(f"Part {config.part} is scored, {others}")
 
 
 def budget(config: Objective1Config) -> None:
@@ -52,7 +57,10 @@ def budget(config: Objective1Config) -> None:
 
 
 def comparison(config: Objective1Config) -> None:
-    """Write and print the comparison."""
+    """Write and print the comparison; of a part there is none."""
+    if config.part is not None:
+        print(f"No comparison of part {config.part}: it is that of the whole study, so leave part out")
+        return
     written = compare(config)
     print_table(load_rows(config), directions_of(config), context_of(config))
     print("\nSummary and figures:")
@@ -61,7 +69,15 @@ def comparison(config: Objective1Config) -> None:
 
 
 def subset_sizes(config: Objective1Config) -> None:
-    """Compare faithfulness correlation with subsets of a fixed number of cells and of a fraction of the input."""
+    """Compare faithfulness correlation with subsets of a fixed number of cells and of a fraction of the input.
+
+    Raises
+    ------
+    UserError
+        If a part was asked for: sizes are compared over the whole study.
+    """
+    if config.part is not None:
+        raise UserError(f"part is {config.part}; sizes of subsets are compared over the whole study, so leave part out")
     summary, tables = compare_subset_sizes(config)
     print(summary.read_text(encoding="utf-8"))
     print(f"Summary:\n  {summary}\n  {tables}")
@@ -78,7 +94,7 @@ def run(
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    Store(Path(config.results), STUDY).save_config(config.profile, asdict(config))
+    Store(Path(config.results), STUDY).save_config(config.profile, asdict(whole(config)))
     for stage in stages:
         stage(config)
 
@@ -86,6 +102,11 @@ def run(
 def dry_run(description: str, command: str, argv: Sequence[str] | None = None) -> None:
     """Parse the options and print the model passes that scoring would take; nothing is run or written."""
     budget(_parsed(description, command, argv))
+
+
+def _counted(made: Sequence[Path], what: str) -> str:
+    """How many there are and where; a part may have none of one modality."""
+    return f"{len(made)} {what}" + (f" in {made[0].parent.parent}" if made else "")
 
 
 def _parsed(description: str, command: str, argv: Sequence[str] | None) -> Objective1Config:

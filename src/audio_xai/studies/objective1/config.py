@@ -1,9 +1,10 @@
 """What decides Objective 1, and its profiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audio_xai.metrics import METRICS, THESIS_METRICS
 from audio_xai.models import ARCHITECTURES
+from audio_xai.studies.parts import numbers_of
 from audio_xai.utils import configuration
 from audio_xai.utils.configuration import option, require_known
 from audio_xai.utils.errors import UserError
@@ -38,6 +39,9 @@ class Objective1Config:
     metric_seed: int = option(0, "seed of everything random in the metrics")
     device: str = option("auto", "auto, cpu or cuda")
     threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
+    part: str | None = option(
+        None, "share of the models for this process, such as 3/12; a last run without it compares"
+    )
     results: str = option("results", "folder of the results store")
     checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
@@ -61,11 +65,13 @@ class Objective1Config:
             raise UserError(f"samples_per_seed is {self.samples_per_seed}; it has to be at least 1")
         if self.threads is not None and self.threads < 1:
             raise UserError(f"threads is {self.threads}; it has to be at least 1")
+        if self.part is not None:
+            numbers_of(self.part)
         select_device(self.device)
 
 
 # Options that say where and on what to compute.
-NO_NUMBERS = ("device", "threads", "results", "checkpoints")
+NO_NUMBERS = ("device", "threads", "part", "results", "checkpoints")
 
 # Times on two cores; quick also fits the ten minutes of `make demo`.
 PROFILES: dict[str, Objective1Config] = {
@@ -92,6 +98,11 @@ PROFILES: dict[str, Objective1Config] = {
         alternatives=9,
     ),
 }
+
+
+def whole(config: Objective1Config) -> Objective1Config:
+    """The configuration of the whole study."""
+    return replace(config, part=None)
 
 
 def options_of(config: Objective1Config) -> str:

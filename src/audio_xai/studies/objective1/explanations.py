@@ -10,7 +10,7 @@ from audio_xai.models import checkpoints
 from audio_xai.models.front_end import Classifier
 from audio_xai.studies.models import dataset_of, ensure_model
 from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective1.plan import Modality, Paths, cells, paths
+from audio_xai.studies.objective1.plan import Modality, Paths, own_cells, paths
 from audio_xai.studies.samples import chosen, in_domain, predicted
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -18,9 +18,9 @@ from audio_xai.xai_methods import explainer
 
 
 def explain(config: Objective1Config, modality: Modality) -> list[Path]:
-    """Explain every cell of one modality and return the places of all attributions."""
+    """Explain every cell of one modality, of this process's part of it, and return the places of all attributions."""
     device = select_device(config.device)
-    planned = cells(config, modality)
+    planned = own_cells(config, modality)
     made = []
     with bar(len(planned) * len(config.methods), f"{modality} explanations", "map set") as progress:
         for cell in planned:

@@ -16,6 +16,7 @@ from audio_xai.models import checkpoints
 from audio_xai.models.training import TrainingConfig
 from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, domain_for, weights_path
 from audio_xai.studies.objective1.config import Objective1Config
+from audio_xai.studies.parts import dealt
 from audio_xai.utils.seeding import derived_seed
 from audio_xai.utils.store import Store
 from audio_xai.xai_methods import explainer
@@ -132,6 +133,21 @@ def cells(config: Objective1Config, modality: Modality) -> list[Cell]:
         for position, seed in enumerate(config.training_seeds)
         for resolution, count in zip(resolutions, epochs, strict=True)
     ]
+
+
+def own_cells(config: Objective1Config, modality: Modality) -> list[Cell]:
+    """Cells of one modality in the part of both that this configuration is for; all without one.
+
+    Raises
+    ------
+    UserError
+        If there are more parts than models, so that this one has nothing to do.
+    """
+    planned = cells(config, modality)
+    if config.part is None:
+        return planned
+    own = dealt(cells(config, "image") + cells(config, "audio"), config.part)
+    return [cell for cell in planned if cell in own]
 
 
 def paths(config: Objective1Config, cell: Cell) -> Paths:

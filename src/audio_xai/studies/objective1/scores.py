@@ -13,7 +13,7 @@ from audio_xai.metrics.engine import Outcome, run
 from audio_xai.studies.models import load_model
 from audio_xai.studies.objective1.budget import passes_of
 from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective1.plan import STUDY, Cell, Paths, cells, paths, scorer
+from audio_xai.studies.objective1.plan import STUDY, Cell, Paths, own_cells, paths, scorer
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import select_device
 from audio_xai.utils.progress import bar
@@ -77,14 +77,14 @@ def score_all(config: Objective1Config, planned: Sequence[tuple[Cell, Sequence[U
 
 
 def all_cells(config: Objective1Config) -> list[Cell]:
-    """Cells of both modalities.
+    """Cells of both modalities, of this process's part where there is one.
 
     Raises
     ------
     UserError
         If the inputs or attributions of one are missing.
     """
-    planned = cells(config, "image") + cells(config, "audio")
+    planned = own_cells(config, "image") + own_cells(config, "audio")
     for cell in planned:
         if not paths(config, cell).explained_by(config.methods):
             script = "mnist_explanations.py" if cell.modality == "image" else "audiomnist_explanations.py"

@@ -1,10 +1,10 @@
 """What decides Objective 2, and its profiles."""
 
-import re
 from dataclasses import dataclass
 
 from audio_xai.models import ARCHITECTURES
 from audio_xai.studies.objective2.materials import MATERIALS
+from audio_xai.studies.parts import numbers_of
 from audio_xai.utils import configuration
 from audio_xai.utils.configuration import option, require_known
 from audio_xai.utils.errors import UserError
@@ -106,21 +106,6 @@ PROFILES: dict[str, Objective2Config] = {
         curve_steps=32,
     ),
 }
-
-
-def numbers_of(part: str) -> tuple[int, int]:
-    """Which part of how many: ``3/12`` is ``(3, 12)``.
-
-    Raises
-    ------
-    UserError
-        If it is written in another way or there is no such part.
-    """
-    written = re.fullmatch(r"(\d+)/(\d+)", part, re.ASCII)
-    number, parts = map(int, written.groups()) if written else (0, 0)
-    if not 1 <= number <= parts:
-        raise UserError(f"part is {part!r}; write which one of how many, from 1/12 to 12/12 of twelve")
-    return number, parts
 
 
 def options_of(config: Objective2Config) -> str:

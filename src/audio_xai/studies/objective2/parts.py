@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from audio_xai.studies.models import Wanted
-from audio_xai.studies.objective2.config import Objective2Config, numbers_of
+from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.studies.objective2.plan import Cell, Method, Place, cells, methods_of, place_of
-from audio_xai.utils.errors import UserError
+from audio_xai.studies.parts import dealt, numbers_of
 
 
 def own_cells(config: Objective2Config) -> list[Cell]:
@@ -21,13 +21,7 @@ def own_cells(config: Objective2Config) -> list[Cell]:
         If there are more parts than models, so that this one has nothing to do.
     """
     planned = cells(config)
-    if config.part is None:
-        return planned
-    number, parts = numbers_of(config.part)
-    models = _models(planned)
-    own = set(models[number - 1 :: parts])
-    if not own:
-        raise UserError(f"part {config.part} is empty because the study has {len(models)} models; make fewer parts")
+    own = set(dealt(_models(planned), config.part))
     return [cell for cell in planned if cell.wanted in own]
 
 
