@@ -116,7 +116,8 @@ def setup(architecture: str, size: int, device: torch.device) -> Setup:
     clips = tones + 0.003 * torch.randn(CLIPS, 16_000, generator=random)
     model = build(architecture, domain, CLASSES, seed=0)
     prepared_for(model, device)
-    body = model.body.eval()
+    # Frozen as explainers freeze it: the floor has no gradients of parameters either.
+    body = model.body.eval().requires_grad_(False)
     inputs = domain.analysis(clips[:, None]).to(device)
     targets = torch.randint(CLASSES, (CLIPS,), generator=random).to(device)
     return Setup(body, inputs, targets, Silence(domain))
@@ -360,10 +361,12 @@ def compute_suite(runs: int, device: torch.device) -> None:
     given = setup("small_cnn", 128, device)
     noise = SignalNoise(silence_value=given.silence.domain.silence_value)
     explainer = Saliency()
+    integrated = IntegratedGradients(given.silence, steps=32)
     attributions = explainer(given.model, given.inputs, given.targets)
     for metric in (
         FaithfulnessCorrelation(given.silence, runs=runs),
         AverageSensitivity(explainer, noise, draws=runs // 10),
+        AverageSensitivity(integrated, noise, draws=runs // 100),
         Sparseness(),
         RandomLogit(explainer, CLASSES),
         ModelParameterRandomisation(explainer),

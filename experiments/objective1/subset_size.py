@@ -19,6 +19,7 @@ def main(argv: list[str]) -> None:
         "Compare faithfulness correlation with subsets of 224 cells and of 10 % of the input.",
         "python experiments/objective1/subset_size.py",
         argv,
+        study="objective1_subset_size",
     )
 
 

@@ -87,7 +87,7 @@ def configuration_of(thing: Any) -> Any:
 
 def all_finite(values: Tensor) -> bool:
     """Whether no number of a tensor is NaN or infinite; read once, for both extremes carry what is not finite."""
-    numbers = torch.view_as_real(values) if values.is_complex() else values
+    numbers = torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
     return values.numel() == 0 or bool(torch.stack(torch.aminmax(numbers.detach())).isfinite().all())
 
 

@@ -166,7 +166,7 @@ def test_metrics_together_score_as_each_alone(kind: str) -> None:
         torch.testing.assert_close(scores, alone[name], rtol=1e-12, atol=1e-12)
     # Forwards in one call, explanations of this model in one, one for each randomised layer's.
     layers = sum(callable(getattr(module, "reset_parameters", None)) for module in inner.modules())
-    assert sizes == [5 * 12, 5 * (3 + 2), *[5] * layers][: len(sizes)]
+    assert sizes == [5 * 12, 5 * (3 + 2), *[5] * layers]
 
 
 def test_stages_wait_for_the_work_they_asked_for() -> None:
@@ -233,4 +233,41 @@ def test_an_explainer_that_answers_in_another_shape_is_refused() -> None:
 
     work = Batch(model, inputs, targets).explanations(Narrow(), lambda samples, _: inputs[samples], 1, lambda *_: None)
     with pytest.raises(UserError, match=r"the explainer returned attributions of shape \(5, 1, 12, 9\)"):
+        run([ask(work)])
+
+
+def test_work_without_inputs_is_done_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, inputs, targets, _ = case("image")
+    of_size(monkeypatch, inputs, 4)
+    batch = Batch(model, inputs, targets)
+
+    def made(samples: Tensor, _: Tensor) -> Tensor:
+        assert len(samples) > 0
+        return inputs[samples]
+
+    first, none, last = (batch.responses(made, runs) for runs in (1, 0, 2))
+    sizes = calls_of(model)
+    run([ask(first.work, none.work, last.work)])
+    assert sizes == [4, 4, 4, 3]
+    assert none.work.done
+    assert none.values.shape == (5, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_explainer_that_answers_with_something_else_than_numbers_is_refused(value: float) -> None:
+    model, inputs, targets, _ = case("image")
+
+    class Dividing:
+        """Divides by nothing once."""
+
+        def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002
+            return torch.where(torch.arange(inputs.shape[-1]) == 3, value, inputs)
+
+        def passes(self, inputs: Tensor) -> int:  # noqa: ARG002
+            return 0
+
+    work = Batch(model, inputs, targets).explanations(
+        Dividing(), lambda samples, _: inputs[samples], 1, lambda *_: None
+    )
+    with pytest.raises(UserError, match="the explainer Dividing returned NaN or infinity; check the model's weights"):
         run([ask(work)])

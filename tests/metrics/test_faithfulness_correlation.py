@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from audio_xai.baselines import Black
 from audio_xai.domains import Pixels
-from audio_xai.metrics.batch import Batch, begin
+from audio_xai.metrics.batch import Batch, PassMetric, begin
 from audio_xai.metrics.engine import run
-from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
+from audio_xai.metrics.faithfulness import FaithfulnessCorrelation, FaithfulnessEstimate
 from audio_xai.models import build
+from audio_xai.utils import hardware
 from audio_xai.utils.errors import UserError
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
@@ -112,11 +113,16 @@ def test_a_model_that_ignores_its_input_leaves_it_undefined(dtype: torch.dtype) 
     assert bool(torch.isnan(scores).all())
 
 
-def test_an_input_that_is_its_own_baseline_is_undefined_whatever_the_size_of_the_calls() -> None:
+@pytest.mark.parametrize("inputs_a_call", [1, 7, 64, 1000])
+@pytest.mark.parametrize("metric", [FaithfulnessCorrelation(Black()), FaithfulnessEstimate(Black())])
+def test_an_input_that_is_its_own_baseline_is_undefined_whatever_the_size_of_the_calls(
+    metric: PassMetric, inputs_a_call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "CELLS_PER_CALL_CPU", inputs_a_call * 28 * 28)
     # Nothing can be removed from a black image; what differs is how the convolutions of large and small calls round.
     model = build("small_cnn", Pixels(28, 28), 3, seed=0).body
     inputs = torch.cat([torch.zeros(1, 1, 28, 28), draw(2, 1, 28, 28, dtype=torch.float32).sigmoid()])
-    scores = FaithfulnessCorrelation(Black())(model, inputs, torch.tensor([0, 1, 2]), draw(3, 1, 28, 28).float())
+    scores = metric(model, inputs, torch.tensor([0, 1, 2]), draw(3, 1, 28, 28).float())
     assert torch.isnan(scores).tolist() == [True, False, False]
 
 

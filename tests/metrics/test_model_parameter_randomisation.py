@@ -70,6 +70,16 @@ def test_layers_of_one_shape_get_weights_of_their_own() -> None:
             assert abs(correlation) < 0.6
 
 
+def test_weights_do_not_depend_on_how_they_lie_in_memory() -> None:
+    # On a CPU convolutions' channels come last, on a GPU first.
+    first = build("small_cnn", Pixels(16, 16), 4, seed=0)
+    last = copy.deepcopy(first).to(memory_format=torch.channels_last)
+    *_, one = cascade(first, 0)
+    *_, other = cascade(last, 0)
+    assert other.body[5].weight.stride() == last.body[5].weight.stride() != first.body[5].weight.stride()
+    assert changed_layers(one, other) == set()
+
+
 def test_weights_depend_on_the_seed_alone() -> None:
     def drawn(seed: int) -> torch.Tensor:
         *_, last = cascade(tiny_cnn(), seed)

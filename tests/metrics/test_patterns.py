@@ -42,6 +42,18 @@ def test_a_sample_meets_the_pattern_of_its_run_shifted_by_its_offset(shape: tupl
         np.testing.assert_array_equal(met[pair, 0].numpy(), expected)
 
 
+@pytest.mark.parametrize("runs_a_call", [1, 2, 3])
+def test_every_channel_of_a_pattern_is_met_whatever_runs_come_together(runs_a_call: int) -> None:
+    inputs = draw(2, 2, 5, 4)
+    made = Patterns(inputs, ("p", 0), lambda random: torch.rand(2, 5, 4, generator=random, dtype=torch.float64))
+    for first in range(0, 6, runs_a_call):
+        runs = torch.arange(first, first + runs_a_call).repeat_interleave(2)
+        met = made(torch.tensor([0, 1] * runs_a_call), runs)
+        for pair, run in enumerate(runs.tolist()):
+            expected = np.roll(made.drawn(run).numpy(), made.offsets[pair % 2], (1, 2))
+            np.testing.assert_array_equal(met[pair].numpy(), expected)
+
+
 def test_runs_differ_and_can_be_drawn_again_in_any_order() -> None:
     made, again = patterns(draw(2, 1, 4, 4), "p", 0), patterns(draw(2, 1, 4, 4), "p", 0)
     forth = [made.drawn(run) for run in range(4)]

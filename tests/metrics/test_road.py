@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audio_xai.metrics.faithfulness import Road
 from audio_xai.metrics.faithfulness.imputation import imputed
+from audio_xai.utils import hardware
 from audio_xai.utils.errors import UserError
 
 
@@ -130,6 +131,27 @@ def test_noise_is_on_removed_cells_alone_and_relative_to_the_sample(shape: tuple
     assert not torch.equal(added[0] / inputs[0].std(), added[1] / inputs[1].std())
 
 
+@pytest.mark.parametrize("inputs_a_call", [1, 3, 1000])
+def test_noise_does_not_depend_on_the_size_of_the_calls(inputs_a_call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, attributions, targets = draw(2, 2, 9, 8, seed=1), draw(2, 2, 9, 8, seed=2), torch.tensor([0, 1])
+    seen: list[Tensor] = []
+
+    def record(sent: Tensor) -> Tensor:
+        seen.append(sent.clone())
+        return sent.flatten(1)[:, :2]
+
+    def sent() -> Tensor:
+        seen.clear()
+        Road((0.2, 0.5, 0.8), 0.25)(Function(record), inputs, targets, attributions)
+        return torch.cat(seen)
+
+    expected = sent()
+    channels = expected - inputs.repeat(3, 1, 1, 1)
+    assert not torch.equal(channels[:, 0], channels[:, 1])
+    monkeypatch.setattr(hardware, "CELLS_PER_CALL_CPU", inputs_a_call * inputs[0].numel())
+    torch.testing.assert_close(sent(), expected, rtol=0, atol=1e-12)
+
+
 def test_relevant_cells_first_lose_the_class_sooner() -> None:
     model, inputs = Linear(3, 1, 16, 16), draw(20, 1, 16, 16, seed=5)
     targets = model(inputs).argmax(1)
@@ -154,6 +176,7 @@ def test_of_one_cell_there_is_nothing_to_impute_from(shape: tuple[int, ...]) -> 
         ({"fractions": ()}, "fractions are"),
         ({"fractions": (1.0,)}, "fractions are"),
         ({"noise": -0.1}, r"noise is -0\.1"),
+        ({"noise": float("nan")}, "noise is nan"),
     ],
 )
 def test_impossible_settings_are_refused(fields: dict[str, object], reason: str) -> None:

@@ -255,14 +255,23 @@ def test_a_map_that_is_all_zero_is_undefined_for_that_sample_only(name: str) -> 
     assert torch.equal(scores[[0, 2, 3, 4]], expected[[0, 2, 3, 4]])
 
 
-@pytest.mark.parametrize("name", ["local Lipschitz estimate", "relative input stability"])
+@EVERY
 def test_silence_is_not_disturbed_and_so_undefined(name: str) -> None:
     model, inputs, targets, attributions = case("image")
     inputs[2] = -80.0
     noise = SignalNoise(20.0, silence_value=-80.0)
     assert float(noise.strength(inputs)[2]) == 0.0
     scores = FAMILY[name](Gradient(), noise, 3)(model, inputs, targets, attributions)
-    assert bool(scores[2].isnan())
+    assert scores.isnan().tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.05, float("nan"), float("inf")])
+def test_noise_without_a_strength_is_refused(fraction: float) -> None:
+    with pytest.raises(UserError, match=f"fraction is {fraction}; noise has to be"):
+        RangeNoise(fraction)
+    if not np.isfinite(fraction):
+        with pytest.raises(UserError, match=f"snr_db is {fraction}"):
+            SignalNoise(fraction)
 
 
 def test_disturbances_that_change_the_prediction_are_left_out_of_stability() -> None:

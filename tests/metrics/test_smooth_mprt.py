@@ -116,7 +116,7 @@ def test_attributions_that_know_no_model_score_one_or_no_rise() -> None:
 
 def test_smooth_and_plain_agree_where_noise_changes_nothing() -> None:
     model, inputs, targets, attributions = case("image")
-    smooth = SmoothMprt(Gradient(), RangeNoise(0.0), 3)(model, inputs, targets, attributions)
+    smooth = SmoothMprt(Gradient(), RangeNoise(1e-30), 3)(model, inputs, targets, attributions)
     unsmoothed = SmoothMprt(Gradient(), RangeNoise(), 1)(model, inputs, targets, attributions)
     torch.testing.assert_close(smooth, unsmoothed, rtol=0, atol=1e-12)
     assert not torch.equal(ModelParameterRandomisation(Gradient())(model, inputs, targets, attributions), smooth)

@@ -21,6 +21,7 @@ from audio_xai.report.html import LARGEST_BYTES, Answer, Document, Parts, Pictur
 from audio_xai.report.html.pictures import pictures_in
 from audio_xai.report.html.prose import html_of
 from audio_xai.utils.errors import UserError
+from audio_xai.utils.store import MADE_FROM
 
 VOID = {"meta", "link", "input", "img", "br", "hr"}
 
@@ -194,7 +195,7 @@ def test_ticks_lie_where_their_cells_are(text: str) -> None:
 
 def test_pictures_lose_nothing(text: str) -> None:
     (found,) = [attributes for tag, attributes in elements(text) if tag == "img"]
-    assert (found["width"], found["height"], found["alt"]) == ("30", "20", "What heatmap shows")
+    assert (found["width"], found["height"], found["alt"]) == ("30", "20", "Figure 1, described below")
     kind, content = str(found["src"]).split(",")
     assert kind == "data:image/webp;base64"
     with Image.open(BytesIO(base64.b64decode(content))) as image:
@@ -249,4 +250,6 @@ def test_pictures_are_the_captioned_ones_where_there_are_any(tmp_path: Path) -> 
     assert [one.name for one in first] == ["heatmap_audio", "odd_one"]
     assert first[0].caption.startswith("Scores of every method by every metric on audio")
     assert first[1].caption == "Odd one"
+    (tmp_path / "objective1" / MADE_FROM).write_text("hash\n/elsewhere/odd_one.png\n/elsewhere/odd_one.pdf\n", "utf-8")
+    assert [one.name for one in pictures_in(tmp_path, "objective1")] == ["odd_one"]
     assert pictures_in(tmp_path / "nowhere", "objective1") == []

@@ -58,9 +58,9 @@ def test_identical_scores_give_no_interval_without_zero(rows_with: MakeRows, sum
 def test_a_trend_is_named_with_its_direction(rows_with: MakeRows, summary_of) -> None:
     answer = answer_of(summary_of(rows_with(slope=0.2))[0])
     assert "As the resolution rises, for most methods faithfulness correlation" in answer
-    assert " improve on audio and on images" in answer
+    assert "improves on audio and on images" in answer
     answer = answer_of(summary_of(rows_with(slope=-0.2))[0])
-    assert " worsen on audio and on images" in answer
+    assert "worsens on audio and on images" in answer
 
 
 def test_what_rises_on_one_modality_and_falls_on_the_other_is_said_of_each(rows_with: MakeRows, summary_of) -> None:

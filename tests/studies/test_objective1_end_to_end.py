@@ -153,6 +153,17 @@ def test_parts_make_what_one_process_makes_and_only_the_whole_is_compared(undist
     pd.testing.assert_frame_equal(rows, expected, check_exact=True)
 
 
+def test_what_fails_at_once_leaves_the_saved_options_of_an_earlier_run(undisturbed, tmp_path, monkeypatch):
+    run = copied(undisturbed, tmp_path)
+    saved = run.results / "configs" / "objective1-quick.yaml"
+    before = saved.read_bytes()
+    monkeypatch.setenv("AUDIO_XAI_DATA", str(undisturbed.data))
+    monkeypatch.setattr(command, "keep_freed_memory", lambda: None)
+    with pytest.raises(UserError, match="samples_per_seed is 41 but the test part"):
+        command.run([command.images], "", "", ["--config", str(run.config_file), "--samples_per_seed=41"])
+    assert saved.read_bytes() == before
+
+
 def test_sizes_of_subsets_are_not_compared_in_parts(undisturbed, monkeypatch):
     monkeypatch.setenv("AUDIO_XAI_DATA", str(undisturbed.data))
     with pytest.raises(UserError, match="part is 1/2; sizes of subsets are compared over the whole study"):
@@ -431,7 +442,8 @@ def test_comparison_before_scores_names_the_script_to_run(undisturbed, refusal, 
     run = copied(undisturbed, tmp_path)
     shutil.rmtree(run.results / "metrics")
     (run.results / "visualizations/objective1/.made-from").unlink()
-    assert "run compute_metrics.py" in refusal("comparison_analysis", "--config", str(run.config_file))
+    told = refusal("comparison_analysis", "--config", str(run.config_file))
+    assert "run the scripts of experiments/objective1 with the same options" in told
 
 
 def test_damaged_files_are_named(undisturbed, refusal, tmp_path):

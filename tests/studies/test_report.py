@@ -111,6 +111,24 @@ def test_the_command_writes_the_report_and_ends_with_its_place(answered, capsys,
         assert "STAND-IN for audio_mnist" in card
 
 
+def test_an_answer_of_another_profile_is_not_shown_as_the_one_asked_for(answered) -> None:
+    with pytest.raises(UserError) as refused:
+        make_report(replace(answered, profile="standard"))
+    for number in "12":
+        told = (
+            f"the answer of Objective {number} that is there is of profile quick, not standard; run audio-xai compare"
+        )
+        assert f"{told} --objective {number} --profile standard" in str(refused.value)
+    summary = Path(answered.results) / "summaries" / "objective2.json"
+    summary.write_text(json.dumps(SUMMARY2 | {"context": {"profile": "full"}}), encoding="utf-8")
+    made = make_report(replace(answered, profile="quick"))
+    assert [line for line in made.left_out if "Objective 2" in line] == [
+        "Left out: the answer of Objective 2 that is there is of profile full, not quick; "
+        "run audio-xai compare --objective 2 --profile quick"
+    ]
+    assert {clip["group"].split(":")[0] for clip in gallery_of(made.written[0])} == {"Objective 1"}
+
+
 def test_both_objectives_are_seen_and_heard(answered) -> None:
     written = make_report(answered).written[0]
     clips = gallery_of(written)

@@ -118,7 +118,9 @@ def test_no_rows_and_no_shards_are_empty_frames(store):
 
 def test_missing_rows_are_named(store):
     path = store.rows_path("cell", "a")
-    with pytest.raises(UserError, match=r"a\.parquet does not exist; run compute_metrics\.py"):
+    with pytest.raises(
+        UserError, match=r"a\.parquet does not exist; run the scripts of experiments/\w+ with the same options"
+    ):
         store.load_rows([path])
 
 
@@ -173,7 +175,7 @@ def test_tensors_come_back_exactly(store):
 
 
 def test_missing_tensors_are_named(store):
-    with pytest.raises(UserError, match=r"inputs\.safetensors does not exist; run"):
+    with pytest.raises(UserError, match=r"inputs\.safetensors does not exist; run the scripts of experiments/"):
         store.load_tensors(store.tensors_path("cell", "inputs"))
 
 

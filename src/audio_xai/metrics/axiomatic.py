@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-Differences of logits are compared with their rounding: what is no larger than ``ROUNDING`` units in the last place of
-the logits themselves counts as none. Every score is a violation, 0 where the axiom holds.
+Differences of logits are compared with their rounding: what is no larger than a few units in the last place of the
+logits themselves counts as none. Every score is a violation, 0 where the axiom holds.
 """
 
 import math
@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from audio_xai.baselines import Baseline
 from audio_xai.core import Explainer
-from audio_xai.metrics.batch import Batch, PassMetric, Responses
+from audio_xai.metrics.batch import Batch, PassMetric, Responses, rounding_of
 from audio_xai.metrics.engine import Scoring
 from audio_xai.metrics.robustness.disturbances import norm
 from audio_xai.utils.errors import UserError
-
-ROUNDING = 16
 
 
 @dataclass(frozen=True)
@@ -221,9 +219,3 @@ class Shifted(nn.Module):
         """Logits ``(n, classes)`` of the other model for ``inputs − shift``."""
         logits: Tensor = self.model(inputs - self.shift)
         return logits
-
-
-def rounding_of(first: Tensor, second: Tensor) -> Tensor:
-    """Size up to which the difference of two logits, shapes that broadcast, may be rounding alone; float64."""
-    largest = torch.maximum(first.double().abs(), second.double().abs())
-    return ROUNDING * torch.finfo(first.dtype).eps * largest

@@ -17,6 +17,9 @@ Perturbation = Callable[[Tensor, Tensor], Tensor]
 Reading = Callable[[Tensor, Tensor], Tensor]
 Shared = TypeVar("Shared")
 
+# Units in the last place of two logits up to which their difference may be rounding alone.
+ROUNDING = 16
+
 
 @dataclass(eq=False)
 class Responses:
@@ -42,6 +45,12 @@ def target_logit(logits: Tensor, targets: Tensor) -> Tensor:
 def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
     """Softmax probability of the target, ``(n,)``."""
     return target_logit(logits.softmax(1), targets)
+
+
+def rounding_of(first: Tensor, second: Tensor) -> Tensor:
+    """Size up to which the difference of two logits, shapes that broadcast, may be rounding alone; float64."""
+    largest = torch.maximum(first.double().abs(), second.double().abs())
+    return ROUNDING * torch.finfo(first.dtype).eps * largest
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from audio_xai.core import Explainer, evaluating, logits_of
+from audio_xai.core import Explainer, all_finite, evaluating, logits_of
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.hardware import inputs_per_call, slices
 
@@ -87,6 +87,11 @@ class Explained:
             raise UserError(
                 f"the explainer returned attributions of shape {tuple(attributions.shape)} for inputs of "
                 f"{tuple(inputs.shape)}; both have to be shaped alike"
+            )
+        if not all_finite(attributions):
+            raise UserError(
+                f"the explainer {type(self.explainer).__name__} returned NaN or infinity; check the model's weights, "
+                "the inputs and what the explainer divides by"
             )
         return attributions.detach()
 
@@ -155,7 +160,7 @@ def run(scorings: Sequence[Scoring], advance: Callable[[int], Any] | None = None
         while any(scoring.outcome is None for scoring in under_way):
             asked = [work for scoring in under_way for work in scoring.next_stage()]
             due = list(dict.fromkeys(work for work in asked if not work.done))
-            for stack in _stacks(due):
+            for stack in _stacks([work for work in due if work.count]):
                 _send(stack, advance)
             for work in due:
                 work.done = True

@@ -1,6 +1,6 @@
 """Random patterns for perturbations: one a run, met by every sample in a place of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class Patterns:
     purpose : tuple
         What the patterns are for, seed included.
     draw : callable
-        ``draw(generator)`` → pattern ``(1, …)`` of the inputs' spatial shape, on the CPU.
+        ``draw(generator)`` → pattern ``(channels, …)`` of the inputs' spatial shape, on the CPU.
 
     Attributes
     ----------
@@ -41,18 +41,18 @@ class Patterns:
         self._last: dict[int, Tensor] = {}
 
     def __call__(self, samples: Tensor, runs: Tensor) -> Tensor:
-        """Pattern ``(pairs, 1, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
+        """Pattern ``(pairs, channels, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
         met, places = torch.unique_consecutive(runs, return_inverse=True)
         # The next call often begins with the run that this one ends with.
         self._last = {run: self._last[run] if run in self._last else self.drawn(run) for run in met.tolist()}
-        starts = (-shifts[samples] % size for shifts, size in zip(self._shifts, self._shape, strict=True))
-        return _windows(self._together(self._last.values()))[places, *starts][:, None]
+        starts = [-shifts[samples] % size for shifts, size in zip(self._shifts, self._shape, strict=True)]
+        return _at(_windows(self._together(self._last.values())), places, starts)
 
     def sums(self, values: Tensor, runs: int) -> Tensor:
-        """Sum over the cells of pattern × value, ``(batch, runs)``, float64, for values ``(batch, 1, …)``."""
+        """Sum over the cells of pattern × value, ``(batch, runs)``, float64, for values shaped like the patterns."""
         # Moving the values back is moving the patterns forth, and leaves one product for the whole batch.
         everyone = torch.arange(len(values), device=values.device)
-        back = _windows(values[:, 0].double())[everyone, *self._shifts].flatten(1)
+        back = _at(_windows(values.double()), everyone, self._shifts).flatten(1)
         parts = []
         for chunk in slices(runs, RUNS_AT_ONCE):
             drawn = self._together(self.drawn(run) for run in range(chunk.start, chunk.stop))
@@ -60,12 +60,12 @@ class Patterns:
         return torch.cat(parts, dim=1)
 
     def drawn(self, run: int) -> Tensor:
-        """The run's pattern ``(1, …)``, before any sample's own shift, on the CPU."""
+        """The run's pattern ``(channels, …)``, before any sample's own shift, on the CPU."""
         return self._draw(generator(*self._purpose, self._shape, run))
 
     def _together(self, patterns: Iterable[Tensor]) -> Tensor:
-        """Patterns ``(runs, …)`` where the samples are, taken there at once."""
-        return torch.cat(list(patterns)).to(self._device)
+        """Patterns ``(runs, channels, …)`` where the samples are, taken there at once."""
+        return torch.stack(list(patterns)).to(self._device)
 
     def _offset(self, key: int) -> tuple[int, ...]:
         random = generator(*self._purpose, key)
@@ -73,8 +73,14 @@ class Patterns:
 
 
 def _windows(patterns: Tensor) -> Tensor:
-    """Every cyclic shift of patterns ``(runs, …)``: a view ``(runs, starts…, …)`` of them, twice along each axis."""
-    views = patterns.repeat(1, *[2] * (patterns.ndim - 1))
-    for axis, size in enumerate(patterns.shape[1:], start=1):
+    """Every cyclic shift of patterns ``(runs, channels, …)``, a view ``(runs, channels, starts…, …)``."""
+    views = patterns.repeat(1, 1, *[2] * (patterns.ndim - 2))
+    for axis, size in enumerate(patterns.shape[2:], start=2):
         views = views.unfold(axis, size, 1)
     return views
+
+
+def _at(windows: Tensor, runs: Tensor, starts: Sequence[Tensor]) -> Tensor:
+    """Of windows as :func:`_windows` gives them those ``(pairs, channels, …)`` at every pair's run and starts."""
+    places: tuple[Tensor | slice, ...] = (runs, slice(None), *starts)
+    return windows[places]

@@ -92,7 +92,9 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
         If a side of the maps is shorter than the window.
     """
     if min(first.shape[2:]) < window:
-        raise UserError(f"maps of {tuple(first.shape[2:])} are smaller than the SSIM window of {window}")
+        raise UserError(
+            f"maps of {tuple(first.shape[2:])} are smaller than the SSIM window of {window}; compare larger ones"
+        )
     at_once = inputs_per_call(SUMS_A_CELL * first[0].numel(), first.device)
     parts = zip(torch.split(first, at_once), torch.split(second, at_once), strict=True)
     return torch.cat([_ssim(a.double(), b.double(), window) for a, b in parts])

@@ -51,7 +51,10 @@ def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> Figu
 def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
     """Write one figure as ``stem`` with ``.png`` and ``.pdf`` and return both places."""
     written = []
-    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
+    metadata: dict[str, dict[str, Any]] = {
+        "png": {"Software": None},
+        "pdf": {"Creator": None, "CreationDate": None, "Producer": None},
+    }
     with settings():
         figure = draw()
         # Laid out once, so that both formats look the same.

@@ -120,7 +120,9 @@ def gather(rows: pd.DataFrame) -> Evidence:
     tidy = prepared(rows)
     clips = tidy[tidy["material"] == CLIPS]
     if clips.empty:
-        raise UserError("the result rows hold ground truth only; run evaluate_adaptations on recordings too")
+        raise UserError(
+            "the result rows hold ground truth only; run python experiments/objective2/evaluate_adaptations.py"
+        )
     means = _means(tidy)
     budgets = sorted(means.loc[means["material"] == CLIPS, "gradients"].unique())
     main = MAIN_BUDGET if MAIN_BUDGET in budgets else int(budgets[-1])
@@ -150,7 +152,7 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise UserError(f"the result rows lack the column {missing[0]!r}; read them from the results store")
     if rows.empty:
-        raise UserError("there are no result rows yet; run evaluate_adaptations first")
+        raise UserError("there are no result rows yet; run python experiments/objective2/evaluate_adaptations.py")
     dataset = rows["dataset"].astype(str)
     suffix = dataset.str.extract(f"_({'|'.join(TRUTHS)})$")[0]
     recordings = dataset.str.replace(f"_({'|'.join(TRUTHS)})$", "", regex=True)

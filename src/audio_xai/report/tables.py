@@ -126,7 +126,7 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise UserError(f"the result rows lack the column {missing[0]!r}; read them from the results store")
     if rows.empty:
-        raise UserError("there are no result rows yet; run compute_metrics first")
+        raise UserError("there are no result rows yet; run python experiments/objective1/compute_metrics.py")
     unknown = sorted(set(rows["modality"]) - set(MODALITIES))
     if unknown:
         raise UserError(f"the result rows hold the modality {unknown[0]!r}; Objective 1 compares audio and image")

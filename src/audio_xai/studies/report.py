@@ -42,7 +42,7 @@ class ReportConfig:
     """Which results are shown, and where the report goes."""
 
     profile: str = option(
-        ANY_PROFILE, "profile whose results are shown: quick, standard, full, or auto for the largest"
+        ANY_PROFILE, "profile whose results are shown: quick, standard, full, or auto for whichever was compared last"
     )
     clips: int = option(3, "clips of each dataset that can be looked at and heard")
     results: str = option("results", "folder of the results store")
@@ -109,7 +109,11 @@ def make_report(config: ReportConfig) -> Made:
         If the store holds neither objective's answer, or the report would be too large.
     """
     results = Path(config.results)
-    contents = {name: _summary(results / "summaries" / f"{name}.json") for name in ("objective1", "objective2")}
+    found = {name: _summary(results / "summaries" / f"{name}.json") for name in ("objective1", "objective2")}
+    contents = {name: content if _is_of(content, config.profile) else None for name, content in found.items()}
+    others = [_other_profile(name, found[name], config.profile) for name in found if found[name] is not contents[name]]
+    if others and not any(contents.values()):
+        raise UserError("; ".join(others))
     if not any(contents.values()):
         raise UserError(f"{results} holds no answer to either research question; run python scripts/run_demo.py")
     told, left_out = _told(config, contents)
@@ -132,7 +136,19 @@ def make_report(config: ReportConfig) -> Made:
         path = results / "summaries" / f"{title.lower().replace(' ', '_')}.md"
         write_text(path, f"# {title}\n\n{text}")
         written.append(path)
-    return Made(written, left_out)
+    return Made(written, [f"Left out: {line}" for line in others] + left_out)
+
+
+def _is_of(content: Any, profile: str) -> bool:
+    return content is None or profile in (ANY_PROFILE, content["context"].get("profile", ANY_PROFILE))
+
+
+def _other_profile(name: str, content: Any, profile: str) -> str:
+    number = name.removeprefix("objective")
+    return (
+        f"the answer of Objective {number} that is there is of profile {content['context']['profile']}, not {profile}; "
+        f"run audio-xai compare --objective {number} --profile {profile}"
+    )
 
 
 def _told(config: ReportConfig, contents: dict[str, Any]) -> tuple[list[Told], list[str]]:

@@ -10,11 +10,11 @@ from audio_xai.utils.hardware import inputs_per_call, slices
 from audio_xai.utils.seeding import generator
 
 
-def chosen(test: Dataset, count: int, sample_seed: int) -> Tensor:
+def chosen(test: Dataset, count: int, sample_seed: int, option: str = "samples_per_seed") -> Tensor:
     """Positions ``(count,)`` of the test samples that one training seed's models explain.
 
     Consecutive stretches of one seeded shuffle, so that different training seeds meet different samples as long as the
-    test part suffices.
+    test part suffices. ``option`` is what asks for that many, named where they are too many.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def chosen(test: Dataset, count: int, sample_seed: int) -> Tensor:
     """
     if count > len(test):
         raise UserError(
-            f"samples_per_seed is {count} but the test part of {test.name} holds {len(test)} samples; ask for fewer"
+            f"{option} is {count} but the test part of {test.name} holds {len(test)} samples; ask for fewer"
         )
     order = torch.randperm(len(test), generator=generator("explained samples", test.name, test.split_name))
     return order[(sample_seed * count + torch.arange(count)) % len(test)]

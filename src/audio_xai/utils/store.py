@@ -22,6 +22,8 @@ from audio_xai.utils.configuration import save_yaml
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.files import replacing
 
+# In a folder of figures: what they were made from and, a line each after that, which they are.
+MADE_FROM = ".made-from"
 ROW_SCHEMA = pyarrow.schema(
     [
         ("study", pyarrow.string()),
@@ -102,7 +104,9 @@ class Store:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
                 return tensors, json.loads(file.metadata()["json"])
         except FileNotFoundError as error:
-            raise UserError(f"result {path} does not exist; run the explanation script of its modality") from error
+            raise UserError(
+                f"result {path} does not exist; run the scripts of experiments/{self.study} with the same options"
+            ) from error
         except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:  # also without our metadata
             raise UserError(f"result {path} is unreadable ({error}); delete it and run the script again") from error
 
@@ -123,7 +127,8 @@ class Store:
         UserError
             If a shard is missing, unreadable or of another schema.
         """
-        frame: pd.DataFrame = pyarrow.concat_tables([ROW_SCHEMA.empty_table(), *map(_rows_of, paths)]).to_pandas()
+        shards = (_rows_of(path, self.study) for path in paths)
+        frame: pd.DataFrame = pyarrow.concat_tables([ROW_SCHEMA.empty_table(), *shards]).to_pandas()
         return frame
 
     def save_config(self, name: str, config: Mapping[str, Any]) -> Path:
@@ -142,12 +147,14 @@ class Store:
             file.write(line.encode())
 
 
-def _rows_of(path: Path) -> pyarrow.Table:
+def _rows_of(path: Path, study: str) -> pyarrow.Table:
     try:
         with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
             rows = file.read()
     except FileNotFoundError as error:
-        raise UserError(f"result {path} does not exist; run compute_metrics.py") from error
+        raise UserError(
+            f"result {path} does not exist; run the scripts of experiments/{study} with the same options"
+        ) from error
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the system's own; damage comes without a number
             raise

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from audio_xai.baselines import Baseline
 from audio_xai.metrics.batch import Batch, PassMetric, Responses
 from audio_xai.metrics.engine import Scoring
+from audio_xai.metrics.faithfulness.drops import correlation_with_drops
 from audio_xai.metrics.faithfulness.ranking import absent_cells
 from audio_xai.metrics.patterns import Patterns
-from audio_xai.metrics.similarity import pearson
 from audio_xai.utils.errors import UserError
 
 
@@ -29,7 +29,8 @@ class FaithfulnessCorrelation(PassMetric):
     runs : int
         Number of subsets.
     patch : int
-        Side in cells of the squares that a subset is made of; 1 for single cells.
+        Side in cells of the squares that a subset is made of; 1 for single cells. A square that reaches over one edge
+        of the input comes in again at the opposite one.
     seed : int
         Of the subsets. Every sample has its own, a function of its values and the seed, so the score does not depend on
         batch or order, and methods are compared on the same removals.
@@ -68,7 +69,7 @@ class FaithfulnessCorrelation(PassMetric):
         sums = subsets.sums(per_cell, self.runs)
         # Sums of many equal numbers differ by their rounding, which is no correlation.
         varies = per_cell.flatten(1).amax(1) > per_cell.flatten(1).amin(1)
-        return torch.where(varies, pearson(sums, before.values - after.values), torch.nan)
+        return torch.where(varies, correlation_with_drops(sums, before, after), torch.nan)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """``runs`` and the unperturbed one, a sample."""

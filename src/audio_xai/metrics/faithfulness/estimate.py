@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from audio_xai.baselines import Baseline
 from audio_xai.metrics.batch import Batch, PassMetric
 from audio_xai.metrics.engine import Scoring
+from audio_xai.metrics.faithfulness.drops import correlation_with_drops
 from audio_xai.metrics.faithfulness.ranking import (
     cell_count,
     cell_relevance,
@@ -17,7 +18,6 @@ from audio_xai.metrics.faithfulness.ranking import (
     ranks_cells,
     without_places,
 )
-from audio_xai.metrics.similarity import pearson
 from audio_xai.utils.errors import UserError
 
 
@@ -65,7 +65,7 @@ class FaithfulnessEstimate(PassMetric):
         part = torch.bucketize(place, edges[1:].to(place.device), right=True)
         sums = torch.zeros(after.values.shape, dtype=torch.float64, device=place.device)
         sums.scatter_add_(1, part, cell_relevance(attributions))
-        return torch.where(ranks_cells(attributions), pearson(sums, before.values - after.values), torch.nan)
+        return torch.where(ranks_cells(attributions), correlation_with_drops(sums, before, after), torch.nan)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """One a part and the unperturbed one, a sample."""

@@ -175,7 +175,7 @@ class Boxes:
             none = torch.zeros_like(totals.narrow(axis, 0, 1))
             totals = torch.cat([none, totals.cumsum(axis)], dim=axis)
         strides = torch.tensor(totals.stride()[1:], device=values.device)
-        corners = self.first @ strides
+        corners = (self.first * strides).sum(-1)
         flat, sums = totals.flatten(1), torch.zeros(corners.shape, dtype=values.dtype, device=values.device)
         for corner in range(2 ** len(self.sides)):
             ends = [corner >> axis & 1 for axis in range(len(self.sides))]

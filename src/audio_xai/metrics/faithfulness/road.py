@@ -1,5 +1,6 @@
 """ROAD: the class while the most relevant cells are imputed from the others."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,8 +54,8 @@ class Road(CurveMetric):
 
     def __post_init__(self) -> None:
         check_fractions(self.fractions)
-        if self.noise < 0.0:
-            raise UserError(f"noise is {self.noise}; a standard deviation has to be at least 0")
+        if not (math.isfinite(self.noise) and self.noise >= 0.0):
+            raise UserError(f"noise is {self.noise}; a standard deviation has to be finite and at least 0")
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [0, 1]."""

@@ -35,7 +35,10 @@ def cascade(model: nn.Module, seed: int, *, bottom_up: bool = False) -> Iterator
     """
     layers = list(enumerate(reversed(resettable(model))))
     if not layers:
-        raise UserError("the model has no layer with reset_parameters, so its parameters cannot be randomised")
+        raise UserError(
+            "the model has no layer with reset_parameters, so its parameters cannot be randomised; give one whose "
+            "layers have that method, as PyTorch's own do"
+        )
     randomised = copy.deepcopy(model)
     modules = dict(randomised.named_modules())
     for depth, name in reversed(layers) if bottom_up else layers:
@@ -53,10 +56,17 @@ def resettable(model: nn.Module) -> list[str]:
 
 
 def _draw_anew(layer: nn.Module, seed: int) -> None:
-    """New parameters from this seed, drawn on the CPU so that every device sees the same."""
-    device = next(layer.parameters(recurse=False)).device
+    """New parameters from this seed, drawn on the CPU in one order so that every device and layout sees the same."""
+    parameters = list(layer.parameters(recurse=False))
+    device, strides = parameters[0].device, [parameter.stride() for parameter in parameters]
+    layer.cpu()
+    # Numbers are drawn in the order in which they lie in memory, and channels come last there on some devices.
+    for parameter in parameters:
+        parameter.data = parameter.data.contiguous()
     # What layers draw comes from the CPU's own generator; those of other devices are neither used nor touched.
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
-        cast(Any, layer.cpu()).reset_parameters()
+        cast(Any, layer).reset_parameters()
+    for parameter, stride in zip(parameters, strides, strict=True):
+        parameter.data = torch.empty_strided(parameter.shape, stride, dtype=parameter.dtype).copy_(parameter.data)
     layer.to(device)

@@ -27,7 +27,7 @@ class ModelParameterRandomisation(PassMetric):
     Notes
     -----
     Adebayo et al. 2018, cascading randomisation, Spearman, mean over the randomised models only. NaN where the
-    attributions are constant.
+    attributions, or those of a randomised model, are constant.
     """
 
     explainer: Explainer

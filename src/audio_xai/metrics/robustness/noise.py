@@ -1,5 +1,6 @@
 """Noise that disturbs inputs, relative to each sample."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from audio_xai.metrics.patterns import Patterns
+from audio_xai.utils.errors import UserError
 
 
 class Noise(Protocol):
@@ -44,6 +46,11 @@ class Disturbance:
         self._patterns = Patterns(inputs, purpose, lambda random: noise.draws(shape, random).to(inputs.dtype))
         self._strength = noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
 
+    @property
+    def disturbs(self) -> Tensor:
+        """Which samples are disturbed at all, ``(batch,)``: silence under noise relative to it is not."""
+        return self._strength.flatten() > 0.0
+
     def __call__(self, samples: Tensor, draws: Tensor) -> Tensor:
         """Disturbed inputs ``(pairs, 1, …)``; ``samples`` and ``draws`` are ``(pairs,)``, draws ascending."""
         return self._inputs[samples] + self._strength[samples] * self._patterns(samples, draws)
@@ -63,6 +70,10 @@ class SignalNoise:
 
     snr_db: float = 20.0
     silence_value: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.snr_db) and math.isfinite(self.silence_value)):
+            raise UserError(f"snr_db is {self.snr_db} and silence_value {self.silence_value}; give finite numbers")
 
     def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
         """Standard normal."""
@@ -89,6 +100,10 @@ class RangeNoise:
     """
 
     fraction: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.fraction) and self.fraction > 0.0):
+            raise UserError(f"fraction is {self.fraction}; noise has to be a finite fraction above 0 of the range")
 
     def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
         """Uniform in [−1, 1)."""

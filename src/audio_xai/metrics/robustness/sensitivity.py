@@ -21,7 +21,8 @@ class AverageSensitivity(DisturbanceMetric):
 
     Notes
     -----
-    Yeh et al. 2019 (their maximum sensitivity, averaged), noise relative to the signal. NaN where a(x) is all zero.
+    Yeh et al. 2019 (their maximum sensitivity, averaged), noise relative to the signal. NaN where a(x) is all zero, or
+    the input is nothing but absence and so is not disturbed.
     """
 
     title: ClassVar[str] = "average sensitivity"
@@ -33,7 +34,7 @@ class AverageSensitivity(DisturbanceMetric):
         """Scores ≥ 0."""
         changes = given.of_maps(distance, attributions)
         yield [given.work]
-        return relative(changes.mean(1), attributions)
+        return torch.where(given.inputs.disturbs, relative(changes.mean(1), attributions), torch.nan)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class MaximumSensitivity(DisturbanceMetric):
     Notes
     -----
     Yeh et al. 2019, Eq. 5, its maximum over a ball estimated by the draws, so that it grows with their number; noise
-    relative to the signal. NaN where a(x) is all zero.
+    relative to the signal. NaN where a(x) is all zero, or the input is nothing but absence and so is not disturbed.
     """
 
     title: ClassVar[str] = "maximum sensitivity"
@@ -60,7 +61,7 @@ class MaximumSensitivity(DisturbanceMetric):
         """Scores ≥ 0."""
         changes = given.of_maps(distance, attributions)
         yield [given.work]
-        return relative(changes.amax(1), attributions)
+        return torch.where(given.inputs.disturbs, relative(changes.amax(1), attributions), torch.nan)
 
 
 def relative(change: Tensor, attributions: Tensor) -> Tensor:

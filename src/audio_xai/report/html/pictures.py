@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from audio_xai.report.html.document import Picture
+from audio_xai.utils.store import MADE_FROM
 
 # Beginning of a figure's name → what it shows, where no caption lies beside it.
 CAPTIONS = {
@@ -23,8 +24,18 @@ def pictures_in(visualizations: Path, study: str) -> list[Picture]:
     prefix = study.replace("objective", "o") + "_"
     captioned = sorted((visualizations / "thesis").glob(f"{prefix}*.png"))
     places = [place for place in captioned if not place.stem.endswith("_column")]
-    places = places or sorted((visualizations / study).glob("*.png"))
+    places = places or sorted(_made(visualizations / study))
     return [Picture(place.stem, _caption(place), place.read_bytes()) for place in places]
+
+
+def _made(folder: Path) -> list[Path]:
+    """Figures that a study's last comparison wrote, where it noted them; those of earlier ones may lie beside them."""
+    noted = folder / MADE_FROM
+    places = list(folder.glob("*.png"))
+    if not noted.is_file():
+        return places
+    names = {Path(line).name for line in noted.read_text(encoding="utf-8").splitlines()[1:]}
+    return [place for place in places if place.name in names]
 
 
 def _caption(place: Path) -> str:

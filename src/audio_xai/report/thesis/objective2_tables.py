@@ -85,7 +85,8 @@ def _gains(evidence: Evidence, source: Source) -> TablePage:
     ]
     told = (
         "Paired difference from silence IG under the worse removal, its 95 % interval over speakers, p after Holm's "
-        "correction, Cohen's d of the speakers' means and share of the speakers for whom the method is better."
+        "correction, Cohen's d of the speakers' means, and superiority: the share of a speaker's pairs where the "
+        "method is better, ties half, averaged over speakers."
     )
     caption = source.caption(told, f"n = {counted_span(here['n'])} pairs, {counted_span(here['clusters'])} clusters")
     header = ["Method", "Difference", "p (Holm)", "Cohen's d", "Superiority"]

@@ -88,14 +88,21 @@ def run(
     description: str,
     command: str,
     argv: Sequence[str] | None = None,
+    study: str = STUDY,
 ) -> None:
-    """Parse the options, note them in the store and run the stages one after the other."""
+    """Parse the options and run the stages one after the other.
+
+    The options are noted in the store, under the study's name, once the first stage has been: what fails at once leaves
+    those of an earlier run.
+    """
     config = _parsed(description, command, argv)
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    Store(Path(config.results), STUDY).save_config(config.profile, asdict(whole(config)))
-    for stage in stages:
+    first, *others = stages
+    first(config)
+    Store(Path(config.results), study).save_config(config.profile, asdict(whole(config)))
+    for stage in others:
         stage(config)
 
 

@@ -16,7 +16,7 @@ from audio_xai.studies.objective1.scores import all_cells, units
 from audio_xai.utils.files import write_text
 from audio_xai.utils.provenance import git_commit
 from audio_xai.utils.seeding import derived_seed
-from audio_xai.utils.store import Store
+from audio_xai.utils.store import MADE_FROM, Store
 
 OVERLAYS_PER_MODALITY = 2
 
@@ -32,7 +32,7 @@ def compare(config: Objective1Config) -> list[Path]:
     store = Store(Path(config.results), STUDY)
     planned = all_cells(config)
     shards = [unit.path for cell in planned for unit in units(config, cell)]
-    outputs = store.figures / ".made-from"
+    outputs = store.figures / MADE_FROM
     # Shards are named by what decides their content, so their names say whether anything has changed.
     made_from = f"{derived_seed(asdict(config), [str(path) for path in shards], git_commit(Path(__file__).parent)):x}"
     if outputs.exists():

@@ -80,7 +80,10 @@ def run(
     command: str,
     argv: Sequence[str] | None = None,
 ) -> None:
-    """Parse the options, note them in the store and run the stages one after the other."""
+    """Parse the options and run the stages one after the other.
+
+    The options are noted in the store once the first stage has been: what fails at once leaves those of an earlier run.
+    """
     examples = (
         command,
         f"{command} --profile standard",
@@ -92,6 +95,8 @@ def run(
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    first, *others = stages
+    first(config)
     Store(Path(config.results), STUDY).save_config(config.profile, asdict(whole(config)))
-    for stage in stages:
+    for stage in others:
         stage(config)

@@ -100,7 +100,8 @@ PROFILES: dict[str, Objective2Config] = {
         epochs=40,
         limit=None,
         training_seeds=(0, 1, 2, 3, 4),
-        clips_per_seed=500,
+        # As many as FSDD's test part has.
+        clips_per_seed=300,
         ground_truth_per_seed=300,
         gradients=(16, 32, 64, 128),
         curve_steps=32,

@@ -64,7 +64,8 @@ def material_of(cell: Cell) -> tuple[Material, Dataset]:
     """The clips that a cell explains, and the recordings they are made from."""
     recordings = recordings_of(cell.wanted)
     test = recordings.part("test")
-    picked = test.rows(chosen(test, cell.count, cell.sample_seed))
+    option = "clips_per_seed" if cell.material == "clips" else "ground_truth_per_seed"
+    picked = test.rows(chosen(test, cell.count, cell.sample_seed, option))
     return MATERIALS[cell.material](picked), recordings
 
 
