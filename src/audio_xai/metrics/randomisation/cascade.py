@@ -56,17 +56,10 @@ def resettable(model: nn.Module) -> list[str]:
 
 
 def _draw_anew(layer: nn.Module, seed: int) -> None:
-    """New parameters from this seed, drawn on the CPU in one order so that every device and layout sees the same."""
-    parameters = list(layer.parameters(recurse=False))
-    device, strides = parameters[0].device, [parameter.stride() for parameter in parameters]
-    layer.cpu()
-    # Numbers are drawn in the order in which they lie in memory, and channels come last there on some devices.
-    for parameter in parameters:
-        parameter.data = parameter.data.contiguous()
+    """New parameters from this seed, drawn on the CPU so that every device sees the same."""
+    device = next(layer.parameters(recurse=False)).device
     # What layers draw comes from the CPU's own generator; those of other devices are neither used nor touched.
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
-        cast(Any, layer).reset_parameters()
-    for parameter, stride in zip(parameters, strides, strict=True):
-        parameter.data = torch.empty_strided(parameter.shape, stride, dtype=parameter.dtype).copy_(parameter.data)
+        cast(Any, layer.cpu()).reset_parameters()
     layer.to(device)
