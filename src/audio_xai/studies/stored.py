@@ -1,12 +1,9 @@
 """What a results folder holds: which studies were run, with which options, and what they left there."""
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 
 from audio_xai.report.objective2_curves import Curves
@@ -17,6 +14,7 @@ from audio_xai.studies.objective1.config import Objective1Config
 from audio_xai.studies.objective2 import config as objective2_config
 from audio_xai.studies.objective2 import plan as objective2_plan
 from audio_xai.studies.objective2 import scores as objective2_scores
+from audio_xai.studies.objective2.answer import curves_of
 from audio_xai.studies.objective2.config import Objective2Config
 from audio_xai.utils.configuration import parse
 from audio_xai.utils.errors import UserError
@@ -88,36 +86,10 @@ def objective2_rows(config: Objective2Config) -> pd.DataFrame:
 
 
 def objective2_curves(config: Objective2Config, gradients: int) -> dict[tuple[str, str], dict[str, Curves]]:
-    """Insertion and deletion curves of recordings at one budget: (dataset, architecture) → method → curves.
-
-    Models of all training seeds together; methods that always cost the same are there at every budget.
-    """
-    found: dict[tuple[str, str], dict[str, list[Curves]]] = {}
-    for cell in objective2_plan.cells(config):
-        if cell.material == "clips":
-            own = found.setdefault((cell.wanted.dataset, cell.wanted.architecture), {})
-            for name, curves in _curves_of(config, cell, gradients).items():
-                own.setdefault(name, []).append(curves)
-    return {key: {name: _together(parts) for name, parts in own.items()} for key, own in found.items()}
-
-
-def _curves_of(config: Objective2Config, cell: objective2_plan.Cell, gradients: int) -> dict[str, Curves]:
-    store = objective2_plan.place_of(config, cell).store
-    speakers = store.load_tensors(objective2_plan.place_of(config, cell).inputs())[1]["speakers"]
-    planned = objective2_scores.units(config, cell)
-    budgets = Counter(unit.method.name for unit in planned)
-    found = {}
-    for unit in planned:
-        if unit.method.gradients == gradients or budgets[unit.method.name] == 1:
-            tensors, _ = store.load_tensors(unit.curves)
-            scores, fractions = (tensors[name].double().numpy() for name in ("curves", "fractions"))
-            found[unit.method.name] = Curves(scores, fractions, [str(speaker) for speaker in speakers])
-    return found
-
-
-def _together(parts: Sequence[Curves]) -> Curves:
-    speakers = [speaker for part in parts for speaker in part.speakers]
-    return Curves(np.concatenate([part.scores for part in parts]), parts[0].fractions, speakers)
+    """Insertion and deletion curves of recordings at a number of gradients, as :func:`curves_of` finds them."""
+    return curves_of(
+        [(cell, objective2_scores.units(config, cell)) for cell in objective2_plan.cells(config)], gradients
+    )
 
 
 def _objective1_shards(config: Objective1Config) -> list[Path]:

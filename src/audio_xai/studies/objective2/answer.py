@@ -86,7 +86,8 @@ def _weights(config: Objective2Config, planned: Iterable[Cell]) -> list[Path]:
 def _curves(unit: Unit) -> Curves:
     tensors, _ = unit.place.store.load_tensors(unit.curves)
     _, metadata = unit.place.store.load_tensors(unit.place.inputs())
-    return Curves(tensors["curves"].numpy(), tensors["fractions"].numpy(), tuple(metadata["speakers"]))
+    scores, fractions = (tensors[name].double().numpy() for name in ("curves", "fractions"))
+    return Curves(scores, fractions, tuple(map(str, metadata["speakers"])))
 
 
 def _together(curves: list[Curves]) -> Curves:
