@@ -4,7 +4,8 @@ Conventions
 -----------
 The mask M ∈ [0, 1] is the positive part of a cell's relevance divided by the sample's largest. Kept input: b + M ⊙ (x −
 b), b the stated baseline; removed input: x + M ⊙ (b − x). p is the softmax probability of the target. Every class gives
-the per-sample form whose mean over samples is the published number. NaN where no cell has positive relevance.
+the per-sample form of a published number, which is its mean over samples (some papers report the median). NaN where no
+cell has positive relevance.
 """
 
 from abc import abstractmethod
