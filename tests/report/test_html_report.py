@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -245,11 +246,24 @@ def test_pictures_are_the_captioned_ones_where_there_are_any(tmp_path: Path) -> 
         (tmp_path / place).parent.mkdir(exist_ok=True)
         (tmp_path / f"{place}.png").write_bytes(content)
     (tmp_path / "thesis/o2_cost.caption.txt").write_text("What it costs.\n", encoding="utf-8")
-    first, second = (pictures_in(tmp_path, name) for name in ("objective1", "objective2"))
+    summary = tmp_path / "summary.json"
+    first, second = (pictures_in(tmp_path, name, summary) for name in ("objective1", "objective2"))
     assert [(one.name, one.caption) for one in second] == [("o2_cost", "What it costs.")]
     assert [one.name for one in first] == ["heatmap_audio", "odd_one"]
     assert first[0].caption.startswith("Scores of every method by every metric on audio")
     assert first[1].caption == "Odd one"
     (tmp_path / "objective1" / MADE_FROM).write_text("hash\n/elsewhere/odd_one.png\n/elsewhere/odd_one.pdf\n", "utf-8")
-    assert [one.name for one in pictures_in(tmp_path, "objective1")] == ["odd_one"]
-    assert pictures_in(tmp_path / "nowhere", "objective1") == []
+    assert [one.name for one in pictures_in(tmp_path, "objective1", summary)] == ["odd_one"]
+    assert pictures_in(tmp_path / "nowhere", "objective1", summary) == []
+
+
+def test_pictures_for_a_thesis_that_are_older_than_the_answer_stay_out(tmp_path: Path) -> None:
+    content, summary = made.picture().content, tmp_path / "objective2.json"
+    for place in ("objective2/ground_truth", "thesis/o2_cost"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{place}.png").write_bytes(content)
+    summary.write_text("{}", encoding="utf-8")
+    for seconds, expected in ((100, "ground_truth"), (0, "o2_cost")):
+        answered = (tmp_path / "thesis/o2_cost.png").stat().st_mtime_ns + seconds * 10**9
+        os.utime(summary, ns=(answered, answered))
+        assert [one.name for one in pictures_in(tmp_path, "objective2", summary)] == [expected]

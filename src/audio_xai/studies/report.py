@@ -109,8 +109,13 @@ def make_report(config: ReportConfig) -> Made:
         If the store holds neither objective's answer, or the report would be too large.
     """
     results = Path(config.results)
-    found = {name: _summary(results / "summaries" / f"{name}.json") for name in ("objective1", "objective2")}
+    summaries = {name: results / "summaries" / f"{name}.json" for name in ("objective1", "objective2")}
+    found = {name: _summary(path) for name, path in summaries.items()}
     contents = {name: content if _is_of(content, config.profile) else None for name, content in found.items()}
+    pictures = {
+        name: pictures_in(results / "visualizations", name, path) if found[name] is contents[name] else []
+        for name, path in summaries.items()
+    }
     others = [_other_profile(name, found[name], config.profile) for name in found if found[name] is not contents[name]]
     if others and not any(contents.values()):
         raise UserError("; ".join(others))
@@ -122,8 +127,8 @@ def make_report(config: ReportConfig) -> Made:
     document = Document(
         title=TITLE,
         answers=[
-            objective1_answer(contents["objective1"], pictures_in(results / "visualizations", "objective1")),
-            objective2_answer(contents["objective2"], pictures_in(results / "visualizations", "objective2")),
+            objective1_answer(contents["objective1"], pictures["objective1"]),
+            objective2_answer(contents["objective2"], pictures["objective2"]),
         ],
         stand_ins={
             name: real for content in contents.values() if content for name, real in content["stand_in"].items()

@@ -19,11 +19,15 @@ CAPTIONS = {
 }
 
 
-def pictures_in(visualizations: Path, study: str) -> list[Picture]:
-    """Figures of a study: the captioned ones made for a thesis, and where there are none the study's own."""
+def pictures_in(visualizations: Path, study: str, summary: Path) -> list[Picture]:
+    """Figures of a study: the captioned ones made for a thesis from the answer in ``summary``, else the study's own."""
     prefix = study.replace("objective", "o") + "_"
     captioned = sorted((visualizations / "thesis").glob(f"{prefix}*.png"))
-    places = [place for place in captioned if not place.stem.endswith("_column")]
+    answered = summary.stat().st_mtime_ns if summary.is_file() else 0
+    # Older than the answer they would show what another one rests on.
+    places = [
+        place for place in captioned if not place.stem.endswith("_column") and place.stat().st_mtime_ns >= answered
+    ]
     places = places or sorted(_made(visualizations / study))
     return [Picture(place.stem, _caption(place), place.read_bytes()) for place in places]
 
