@@ -14,6 +14,7 @@ from audio_xai.metrics.batch import Batch, PassMetric, begin, evaluate, target_l
 from audio_xai.metrics.complexity import Sparseness
 from audio_xai.metrics.engine import Forward, Scoring, Work, run
 from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
+from audio_xai.metrics.faithfulness.road import is_predicted
 from audio_xai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
 from audio_xai.metrics.robustness import AverageSensitivity, RangeNoise
 from audio_xai.utils import hardware
@@ -271,3 +272,19 @@ def test_an_explainer_that_answers_with_something_else_than_numbers_is_refused(v
     )
     with pytest.raises(UserError, match="the explainer Dividing returned NaN or infinity; check the model's weights"):
         run([ask(work)])
+
+
+def test_the_whole_is_sent_once_whatever_is_read_off_it_and_whenever(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, inputs, targets, _ = case("image")
+    of_size(monkeypatch, inputs, 2)
+    batch, sizes = Batch(model, inputs, targets), calls_of(model)
+    logit, probability = batch.plain(), batch.plain(target_probability)
+    assert logit.work is probability.work
+    run([ask(logit.work), ask(probability.work)])
+    later = batch.plain(is_predicted)
+    run([ask(later.work)])
+    assert sizes == [2, 2, 1]
+    logits = model(inputs)
+    for responses, reading in ((logit, target_logit), (probability, target_probability), (later, is_predicted)):
+        torch.testing.assert_close(responses.values[:, 0], reading(logits, targets), rtol=0, atol=1e-12)
+        assert batch.plain(reading) is responses

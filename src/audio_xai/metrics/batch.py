@@ -84,10 +84,9 @@ class Batch:
         return made
 
     def plain(self, reading: Reading = target_logit) -> Responses:
-        """Responses ``(batch, 1)`` to the inputs as they are."""
-        return self.shared(
-            ("plain", reading), lambda: self.responses(lambda samples, _: self.inputs[samples], 1, reading)
-        )
+        """Responses ``(batch, 1)`` to the inputs as they are, which are sent once whatever is read off them."""
+        whole = self.shared("plain", lambda: _Whole(self))
+        return whole.read(reading)
 
     def responses(self, perturbation: Perturbation, runs: int, reading: Reading = target_logit) -> Responses:
         """Responses ``(batch, runs)`` under perturbations.
@@ -101,7 +100,7 @@ class Batch:
         reading : callable
             What is read off logits ``(pairs, classes)`` and targets ``(pairs,)``: one number a pair.
         """
-        values = torch.full((len(self), runs), torch.nan, dtype=self.inputs.dtype, device=self.inputs.device)
+        values = self._unread(runs)
 
         def make(pairs: Tensor) -> tuple[Tensor, Tensor]:
             samples = pairs % len(self)
@@ -149,6 +148,9 @@ class Batch:
         route = Explained(explainer, self.model if model is None else model)
         return self._work(route, len(self) * runs, make, receive)
 
+    def _unread(self, runs: int) -> Tensor:
+        return torch.full((len(self), runs), torch.nan, dtype=self.inputs.dtype, device=self.inputs.device)
+
     def _work(
         self,
         route: Route,
@@ -157,6 +159,40 @@ class Batch:
         take: Callable[[Tensor, Tensor], None],
     ) -> Work:
         return Work(route, tuple(self.inputs.shape[1:]), count, self.inputs.device, make, take)
+
+
+class _Whole:
+    """Logits of the inputs as they are, and all that has been read off them."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._logits = torch.empty(0)
+        self._read: dict[Reading, Responses] = {}
+        self._work = batch._work(
+            Forward(batch.model),
+            len(batch),
+            lambda samples: (batch.inputs[samples], batch.targets[samples]),
+            self._take,
+        )
+
+    def read(self, reading: Reading) -> Responses:
+        """What a reading makes of them, once the work is done."""
+        if reading not in self._read:
+            self._read[reading] = Responses(self._work, self._batch._unread(1))
+            if self._work.done:
+                self._fill(reading, torch.arange(len(self._batch), device=self._logits.device))
+        return self._read[reading]
+
+    def _take(self, samples: Tensor, logits: Tensor) -> None:
+        if len(self._logits) == 0:
+            self._logits = logits.new_empty(len(self._batch), logits.shape[1])
+        self._logits[samples] = logits
+        for reading in self._read:
+            self._fill(reading, samples)
+
+    def _fill(self, reading: Reading, samples: Tensor) -> None:
+        values = self._read[reading].values
+        values[samples, 0] = reading(self._logits[samples], self._batch.targets[samples]).to(values.dtype)
 
 
 class PassMetric(ABC):
