@@ -47,7 +47,7 @@ from audio_xai.models.front_end import prepared_for
 from audio_xai.utils.commands import run_command
 from audio_xai.utils.errors import UserError
 from audio_xai.utils.files import write_text
-from audio_xai.utils.hardware import keep_freed_memory, select_device, slices
+from audio_xai.utils.hardware import finish, keep_freed_memory, select_device, slices
 from audio_xai.utils.seeding import generator
 from audio_xai.xai_methods.gradients import Saliency
 from audio_xai.xai_methods.integrated_gradients import IntegratedGradients
@@ -226,12 +226,10 @@ def bare_passes(given: Setup, count: int, size: int, with_gradients: bool) -> No
 
 def seconds_of(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
     """Seconds and result of some work, the device's queue included."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    finish(device)
     started = time.perf_counter()
     result = work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    finish(device)
     return time.perf_counter() - started, result
 
 

@@ -143,7 +143,8 @@ def test_parts_make_what_one_process_makes_and_only_the_whole_is_compared(undist
     for part in ("2/2", "1/2"):
         command.run(list(STAGES), "", "", ["--config", str(run.config_file), "--part", part])
         told[part] = capsys.readouterr().out
-    assert "0 sets of audio attributions" not in told["1/2"]
+    assert f"{len(EXPLAINERS)} sets of audio attributions in" in told["1/2"]
+    assert "0 sets of audio attributions\n" in told["2/2"]
     assert "70 shards of other parts are not" in told["2/2"]
     assert "Part 1/2 is scored, so are all others: now compare without --part" in told["1/2"]
     assert all(f"No comparison of part {part}: it is that of the whole study" in told[part] for part in told)

@@ -162,7 +162,7 @@ class Batch:
 
 
 class _Whole:
-    """Logits of the inputs as they are, and all that has been read off them."""
+    """Logits ``(batch, classes)`` of the inputs as they are, and all that has been read off them."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -176,7 +176,7 @@ class _Whole:
         )
 
     def read(self, reading: Reading) -> Responses:
-        """What a reading makes of them, once the work is done."""
+        """What a reading makes of them, ``(batch, 1)``, once the work is done; at once where it is."""
         if reading not in self._read:
             self._read[reading] = Responses(self._work, self._batch._unread(1))
             if self._work.done:

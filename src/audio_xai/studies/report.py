@@ -106,21 +106,24 @@ def make_report(config: ReportConfig) -> Made:
     Raises
     ------
     UserError
-        If the store holds neither objective's answer, or the report would be too large.
+        If the store holds neither objective's answer of the profile, or the report would be too large.
     """
     results = Path(config.results)
     summaries = {name: results / "summaries" / f"{name}.json" for name in ("objective1", "objective2")}
     found = {name: _summary(path) for name, path in summaries.items()}
-    contents = {name: content if _is_of(content, config.profile) else None for name, content in found.items()}
+    others = {
+        name: _other_profile(name, content, config.profile)
+        for name, content in found.items()
+        if not _is_of(content, config.profile)
+    }
+    contents = {name: None if name in others else content for name, content in found.items()}
     pictures = {
-        name: pictures_in(results / "visualizations", name, path) if found[name] is contents[name] else []
+        name: [] if name in others else pictures_in(results / "visualizations", name, path)
         for name, path in summaries.items()
     }
-    others = [_other_profile(name, found[name], config.profile) for name in found if found[name] is not contents[name]]
-    if others and not any(contents.values()):
-        raise UserError("; ".join(others))
     if not any(contents.values()):
-        raise UserError(f"{results} holds no answer to either research question; run python scripts/run_demo.py")
+        nothing = f"{results} holds no answer to either research question; run python scripts/run_demo.py"
+        raise UserError("; ".join(others.values()) or nothing)
     told, left_out = _told(config, contents)
     wanted = [one for objective in told for one in objective.wanted]
     cards = _cards(wanted, config) if wanted else {}
@@ -141,10 +144,11 @@ def make_report(config: ReportConfig) -> Made:
         path = results / "summaries" / f"{title.lower().replace(' ', '_')}.md"
         write_text(path, f"# {title}\n\n{text}")
         written.append(path)
-    return Made(written, [f"Left out: {line}" for line in others] + left_out)
+    return Made(written, [f"Left out: {line}" for line in others.values()] + left_out)
 
 
 def _is_of(content: Any, profile: str) -> bool:
+    """Whether an answer, if there is one, is of the profile that is asked for."""
     return content is None or profile in (ANY_PROFILE, content["context"].get("profile", ANY_PROFILE))
 
 
