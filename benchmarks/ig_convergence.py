@@ -28,19 +28,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audio_xai import datasets
-from audio_xai.baselines import Silence
-from audio_xai.domains import LogMel
-from audio_xai.models.training import TrainingConfig
-from audio_xai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, dataset_of, ensure_model
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.hardware import inputs_per_call, keep_freed_memory, select_device, slices
-from audio_xai.utils.seeding import generator
-from audio_xai.xai_methods.path_integral import Integral, PathIntegral
-from audio_xai.xai_methods.paths import FadeIn, Straight
-from audio_xai.xai_methods.paths import Path as Way
-from audio_xai.xai_methods.quadrature import Doubling, GaussLegendre, Left, Midpoint, Rule, Trapezoid
+from audioxai import datasets
+from audioxai.baselines import Silence
+from audioxai.domains import LogMel
+from audioxai.models.training import TrainingConfig
+from audioxai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, dataset_of, ensure_model
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.hardware import inputs_per_call, keep_freed_memory, select_device, slices
+from audioxai.utils.seeding import generator
+from audioxai.xai_methods.path_integral import Integral, PathIntegral
+from audioxai.xai_methods.paths import FadeIn, Straight
+from audioxai.xai_methods.paths import Path as Way
+from audioxai.xai_methods.quadrature import Doubling, GaussLegendre, Left, Midpoint, Rule, Trapezoid
 
 CAPTUM_STEPS = 50
 STEPS = (8, 16, 24, 32, 50)

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audio_xai.datasets import load
-from audio_xai.utils.commands import OneLineParser, run_command
+from audioxai.datasets import load
+from audioxai.utils.commands import OneLineParser, run_command
 
 SPEAKERS = 60
 DIGITS = 10

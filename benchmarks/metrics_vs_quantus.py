@@ -33,24 +33,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audio_xai.baselines import Silence
-from audio_xai.core import Explainer
-from audio_xai.domains import LogMel
-from audio_xai.metrics.batch import PassMetric
-from audio_xai.metrics.complexity import Sparseness
-from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
-from audio_xai.metrics.quantus_compat import complexity, faithfulness, randomisation, robustness
-from audio_xai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
-from audio_xai.metrics.robustness import AverageSensitivity, SignalNoise
-from audio_xai.models import ARCHITECTURES, build
-from audio_xai.models.front_end import prepared_for
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.files import write_text
-from audio_xai.utils.hardware import finish, keep_freed_memory, select_device, slices
-from audio_xai.utils.seeding import generator
-from audio_xai.xai_methods.gradients import Saliency
-from audio_xai.xai_methods.integrated_gradients import IntegratedGradients
+from audioxai.baselines import Silence
+from audioxai.core import Explainer
+from audioxai.domains import LogMel
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.complexity import Sparseness
+from audioxai.metrics.faithfulness import FaithfulnessCorrelation
+from audioxai.metrics.quantus_compat import complexity, faithfulness, randomisation, robustness
+from audioxai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
+from audioxai.metrics.robustness import AverageSensitivity, SignalNoise
+from audioxai.models import ARCHITECTURES, build
+from audioxai.models.front_end import prepared_for
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.files import write_text
+from audioxai.utils.hardware import finish, keep_freed_memory, select_device, slices
+from audioxai.utils.seeding import generator
+from audioxai.xai_methods.gradients import Saliency
+from audioxai.xai_methods.integrated_gradients import IntegratedGradients
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audio_xai import datasets
-from audio_xai.domains import LogMel
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.hardware import inputs_per_call, keep_freed_memory, slices
+from audioxai import datasets
+from audioxai.domains import LogMel
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.hardware import inputs_per_call, keep_freed_memory, slices
 
 Array = NDArray[Any]
 WARM_UP_CLIPS = 256

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from audio_xai.baselines import Silence, SpeechShapedNoise
-from audio_xai.domains import LogMel, Waveform, stft_beside
-from audio_xai.metrics.batch import Batch, evaluate
-from audio_xai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
-from audio_xai.models import build
-from audio_xai.utils.commands import OneLineParser, run_command
-from audio_xai.utils.hardware import inputs_per_call, keep_freed_memory, slices
-from audio_xai.utils.seeding import generator
+from audioxai.baselines import Silence, SpeechShapedNoise
+from audioxai.domains import LogMel, Waveform, stft_beside
+from audioxai.metrics.batch import Batch, evaluate
+from audioxai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
+from audioxai.models import build
+from audioxai.utils.commands import OneLineParser, run_command
+from audioxai.utils.hardware import inputs_per_call, keep_freed_memory, slices
+from audioxai.utils.seeding import generator
 
 DOMAIN = LogMel(sample_rate_hz=16_000, duration_s=1.5, bands=64, frames=64)
 

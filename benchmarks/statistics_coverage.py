@@ -31,10 +31,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import derived_seed
-from audio_xai.utils.statistics import (
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import derived_seed
+from audioxai.utils.statistics import (
     Interval,
     cluster_mean,
     cohens_dz,

@@ -29,24 +29,24 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Audio, Image, Markdown, display
 
-from audio_xai.report.canvas import PNG_DPI, settings
-from audio_xai.report.figures import attribution_overlay, difference_forest, heat_map, resolution_curves
-from audio_xai.report.objective2_figures import figures_of
-from audio_xai.report.objective2_tables import ALL, CLIPS, LEADING
-from audio_xai.report.objective2_tables import gather as gather_adaptations
-from audio_xai.report.sources import dataset_name, present_modalities, stand_in_notice
-from audio_xai.report.style import arrow, estimate, method_style, metric_style
-from audio_xai.report.tables import gather
-from audio_xai.studies.galleries import objective1_galleries, objective2_galleries
-from audio_xai.studies.objective1.comparison import directions_of, load_rows
-from audio_xai.studies.stored import (
+from audioxai.report.canvas import PNG_DPI, settings
+from audioxai.report.figures import attribution_overlay, difference_forest, heat_map, resolution_curves
+from audioxai.report.objective2_figures import figures_of
+from audioxai.report.objective2_tables import ALL, CLIPS, LEADING
+from audioxai.report.objective2_tables import gather as gather_adaptations
+from audioxai.report.sources import dataset_name, present_modalities, stand_in_notice
+from audioxai.report.style import arrow, estimate, method_style, metric_style
+from audioxai.report.tables import gather
+from audioxai.studies.galleries import objective1_galleries, objective2_galleries
+from audioxai.studies.objective1.comparison import directions_of, load_rows
+from audioxai.studies.stored import (
     Folders,
     objective1_config_in,
     objective2_config_in,
     objective2_curves,
     objective2_rows,
 )
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 # %% [markdown]
 # ## Choose: which results

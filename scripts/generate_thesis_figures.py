@@ -8,9 +8,9 @@ named by them. Writes PDF, PNG, LaTeX and CSV into results/visualizations/thesis
 
 import sys
 
-from audio_xai.studies.thesis import COMMAND, PROFILES, ThesisConfig, make_pages
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.configuration import parse
+from audioxai.studies.thesis import COMMAND, PROFILES, ThesisConfig, make_pages
+from audioxai.utils.commands import run_command
+from audioxai.utils.configuration import parse
 
 EXAMPLES = (
     COMMAND,

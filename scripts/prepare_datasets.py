@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_xai.datasets.archives import require_vacant, staging
-from audio_xai.datasets.preparation import install_made
-from audio_xai.datasets.supply import option_parser, prepare_as_asked
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import derived_seed
+from audioxai.datasets.archives import require_vacant, staging
+from audioxai.datasets.preparation import install_made
+from audioxai.datasets.supply import option_parser, prepare_as_asked
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import derived_seed
 
 PROJECT = Path(__file__).resolve().parents[1]
 

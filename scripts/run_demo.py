@@ -7,10 +7,10 @@ The four scripts in experiments/objective1 do the same, stage by stage, over the
 
 import sys
 
-from audio_xai.studies.objective1.command import audio, comparison, images, metrics, run
-from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.report import ReportConfig, print_report
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective1.command import audio, comparison, images, metrics, run
+from audioxai.studies.objective1.config import Objective1Config
+from audioxai.studies.report import ReportConfig, print_report
+from audioxai.utils.commands import run_command
 
 
 def report(config: Objective1Config) -> None:

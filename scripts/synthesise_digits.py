@@ -28,8 +28,8 @@ import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from audio_xai.utils.commands import OneLineParser, run_command
-from audio_xai.utils.errors import UserError
+from audioxai.utils.commands import OneLineParser, run_command
+from audioxai.utils.errors import UserError
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 REPETITIONS = 8

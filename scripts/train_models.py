@@ -8,8 +8,8 @@ On two CPU cores the small CNN (seed 0) took 76 s on mnist at 28 × 28, 60 s on 
 
 import sys
 
-from audio_xai.studies.single_model import train
-from audio_xai.utils.commands import run_command
+from audioxai.studies.single_model import train
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from helpers.tiny_models import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import draw
 from torch import Tensor
 
-from audio_xai.baselines import (
+from audioxai.baselines import (
     BandNoise,
     Baseline,
     Blur,
@@ -28,9 +28,9 @@ from audio_xai.baselines import (
     blurred,
     masking_threshold_db,
 )
-from audio_xai.core import configuration_of
-from audio_xai.domains import LogMel, Waveform
-from audio_xai.utils.errors import UserError
+from audioxai.core import configuration_of
+from audioxai.domains import LogMel, Waveform
+from audioxai.utils.errors import UserError
 
 DOMAIN = LogMel(8_000, 0.25, bands=16, frames=12)
 TRAINING = (-45.0 + 15.0 * draw(21, 1, 16, 12, seed=1)).clamp(-80.0, 0.0)

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from audio_xai import cli
-from audio_xai.studies.objective1 import command as objective1
-from audio_xai.studies.objective1 import config as objective1_config
-from audio_xai.studies.objective1.budget import pass_budget
-from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective2 import command as objective2
-from audio_xai.studies.objective2 import config as objective2_config
-from audio_xai.utils.commands import run_command
+from audioxai import cli
+from audioxai.studies.objective1 import command as objective1
+from audioxai.studies.objective1 import config as objective1_config
+from audioxai.studies.objective1.budget import pass_budget
+from audioxai.studies.objective1.config import Objective1Config
+from audioxai.studies.objective2 import command as objective2
+from audioxai.studies.objective2 import config as objective2_config
+from audioxai.utils.commands import run_command
 
 OPTIONS = [
     "--images=mnist",
@@ -31,8 +31,8 @@ OPTIONS = [
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Options for places that do not exist yet, and data that are there by name alone."""
-    monkeypatch.setattr("audio_xai.datasets.resolve", lambda name, _: name)
-    monkeypatch.setattr("audio_xai.studies.models.fingerprint", lambda *_: "none")
+    monkeypatch.setattr("audioxai.datasets.resolve", lambda name, _: name)
+    monkeypatch.setattr("audioxai.studies.models.fingerprint", lambda *_: "none")
     return [f"--results={tmp_path / 'results'}", f"--checkpoints={tmp_path / 'checkpoints'}"]
 
 
@@ -67,7 +67,7 @@ def test_help_names_every_command_and_shows_examples(capsys: pytest.CaptureFixtu
         assert run_command(cli.dispatch, arguments) == 0
         printed = capsys.readouterr().out
         assert all(f"\n  {name} " in printed for name in cli.COMMANDS)
-        assert "audio-xai evaluate --dry-run" in printed
+        assert "audioxai evaluate --dry-run" in printed
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -76,7 +76,7 @@ def test_every_command_has_help_with_examples_of_its_own(name: str, capsys: pyte
         cli.dispatch([name, "--help"])
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
-    assert re.search(rf"^ +(eval \"\$\()?audio-xai {name} ", printed.split("examples:")[1], re.MULTILINE)
+    assert re.search(rf"^ +(eval \"\$\()?audioxai {name} ", printed.split("examples:")[1], re.MULTILINE)
     assert all(option in printed for option in cli.COMMANDS[name].own)
 
 
@@ -84,7 +84,7 @@ def test_the_examples_of_an_objective_are_its_own(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         cli.dispatch(["run", "--help", "--objective", "2"])
     printed = capsys.readouterr().out
-    assert "audio-xai run --objective 2 --profile standard --print-config > my_study.yaml" in printed
+    assert "audioxai run --objective 2 --profile standard --print-config > my_study.yaml" in printed
     assert "--ground_truth" in printed
 
 
@@ -114,9 +114,9 @@ def test_an_objective_has_its_own_stages_and_options(
     ):
         cli.dispatch([name, *options])
     assert ran == [
-        (1, first, f"audio-xai {name}", ["--profile", "full"]),
-        (2, second, f"audio-xai {name} --objective 2", ["--profile", "full"]),
-        (1, first, f"audio-xai {name}", ["--profile=full"]),
+        (1, first, f"audioxai {name}", ["--profile", "full"]),
+        (2, second, f"audioxai {name} --objective 2", ["--profile", "full"]),
+        (1, first, f"audioxai {name}", ["--profile=full"]),
     ]
 
 
@@ -154,11 +154,9 @@ def test_what_is_wrong_is_one_line(arguments: list[str], told: str, capsys: pyte
 
 
 def completed(shell: str, *words: str) -> list[str]:
-    """What bash offers for the last word after it has sourced what ``audio-xai completion bash`` prints."""
-    program = (
-        'eval "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _audio_xai; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    command = ["bash", "-uc", program, "bash", shell, "audio-xai", *words]
+    """What bash offers for the last word after it has sourced what ``audioxai completion bash`` prints."""
+    program = 'eval "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _audioxai; printf "%s\\n" "${COMPREPLY[@]}"'
+    command = ["bash", "-uc", program, "bash", shell, "audioxai", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     return done.stdout.split()
@@ -195,7 +193,7 @@ def test_every_option_in_a_commands_help_can_be_completed(name: str, capsys: pyt
 def test_zsh_has_the_same_words(capsys: pytest.CaptureFixture[str]) -> None:
     cli.dispatch(["completion", "zsh"])
     zsh = capsys.readouterr().out
-    assert zsh.startswith("#compdef audio-xai\n")
-    words = re.search(r"^_audio_xai_words.*?^}", cli.completion().bash(), re.MULTILINE | re.DOTALL)
+    assert zsh.startswith("#compdef audioxai\n")
+    words = re.search(r"^_audioxai_words.*?^}", cli.completion().bash(), re.MULTILINE | re.DOTALL)
     assert words is not None
     assert words.group() in zsh

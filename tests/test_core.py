@@ -5,13 +5,22 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from tiny_models import Function, Linear, draw, nothing_touched, seeded, state_of, tiny_cnn, with_hooks_and_marks
+from helpers.tiny_models import (
+    Function,
+    Linear,
+    draw,
+    nothing_touched,
+    seeded,
+    state_of,
+    tiny_cnn,
+    with_hooks_and_marks,
+)
 from torch import Tensor, nn
 
-from audio_xai.baselines import Baseline, Black, Constant, Silence
-from audio_xai.core import configuration_of, target_scores, unchanged
-from audio_xai.domains import LogMel, Pixels, Waveform
-from audio_xai.utils.errors import UserError
+from audioxai.baselines import Baseline, Black, Constant, Silence
+from audioxai.core import configuration_of, target_scores, unchanged
+from audioxai.domains import LogMel, Pixels, Waveform
+from audioxai.utils.errors import UserError
 
 
 @dataclass(frozen=True)

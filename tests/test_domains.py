@@ -6,12 +6,12 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import draw
 from torch import Tensor
 
-from audio_xai.domains import (
+from audioxai.domains import (
     DOMAINS,
     Domain,
     ErbBands,
@@ -26,7 +26,7 @@ from audio_xai.domains import (
     mel_filters,
     mel_to_hz,
 )
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 # Sample rate, duration and window: production's, and some where neither window nor hop is a round number.
 FORMATS = [

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "src" / "audio_xai"
+PACKAGE = ROOT / "src" / "audioxai"
 MIDDLE = ("datasets", "models", "xai_methods", "metrics")
 
 # Room → rooms of this package that it may import, itself always among them.
 ALLOWED = {
     "utils": set(),
     "core": {"utils"},
+    "registry": {"core", "utils"},
     "domains": {"core", "utils"},
     "baselines": {"core", "utils", "domains"},
     "listening": {"core", "utils", "domains", "baselines"},
@@ -75,8 +76,8 @@ def rooms_imported(path: Path) -> Iterator[str]:
     package = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
     for name in imports(path.read_text(encoding="utf-8"), package):
         parts = name.split(".")
-        if parts[0] == "audio_xai":
-            yield parts[1] if len(parts) > 1 else "audio_xai"
+        if parts[0] == "audioxai":
+            yield parts[1] if len(parts) > 1 else "audioxai"
 
 
 SOURCES = python_files("src")
@@ -119,7 +120,7 @@ def test_studies_join_the_rooms() -> None:
 
 @EVERY_SOURCE
 def test_the_package_needs_only_its_own_dependencies(path: Path) -> None:
-    tops = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), "audio_xai")}
+    tops = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), "audioxai")}
     assert not tops & {*TESTS_AND_TOOLS_ONLY, *HEAVY_COMPANIONS}
 
 
@@ -128,7 +129,7 @@ def test_the_package_needs_only_its_own_dependencies(path: Path) -> None:
 )
 def test_nothing_is_ever_unpickled(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
-    tops = {name.split(".")[0] for name in imports(source, "audio_xai")}
+    tops = {name.split(".")[0] for name in imports(source, "audioxai")}
     assert not loads_pickles(source)
     assert not tops & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
@@ -138,17 +139,17 @@ def test_nothing_is_ever_unpickled(path: Path) -> None:
     [
         ("import pickle", {"pickle"}),
         ("import os.path as p, torchaudio.functional", {"os.path", "torchaudio.functional"}),
-        ("from audio_xai import metrics", {"audio_xai.metrics"}),
-        ("from audio_xai.metrics.engine import x, y", {"audio_xai.metrics.engine.x", "audio_xai.metrics.engine.y"}),
-        ("from . import engine", {"audio_xai.models.engine"}),
-        ("from ..metrics import engine", {"audio_xai.metrics.engine"}),
-        ("def f():\n    from audio_xai.metrics import engine", {"audio_xai.metrics.engine"}),
+        ("from audioxai import metrics", {"audioxai.metrics"}),
+        ("from audioxai.metrics.engine import x, y", {"audioxai.metrics.engine.x", "audioxai.metrics.engine.y"}),
+        ("from . import engine", {"audioxai.models.engine"}),
+        ("from ..metrics import engine", {"audioxai.metrics.engine"}),
+        ("def f():\n    from audioxai.metrics import engine", {"audioxai.metrics.engine"}),
         ("import importlib\nimportlib.import_module('librosa')", {"importlib", "librosa"}),
         ("'import pickle'", set()),
     ],
 )
 def test_the_parser_finds_every_kind_of_import(source: str, found: set[str]) -> None:
-    assert imports(source, "audio_xai.models") == found
+    assert imports(source, "audioxai.models") == found
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers.tiny_models import draw, nothing_touched
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import draw, nothing_touched
 from torch import Tensor
 
-from audio_xai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
-from audio_xai.listening import (
+from audioxai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
+from audioxai.listening import (
     Heard,
     Parts,
     SoftMask,
@@ -25,8 +25,8 @@ from audio_xai.listening import (
     write_heard,
     write_sounds,
 )
-from audio_xai.listening.loudness import k_weighting
-from audio_xai.utils.errors import UserError
+from audioxai.listening.loudness import k_weighting
+from audioxai.utils.errors import UserError
 
 RATE_HZ = 8_000
 SAMPLES = 4_000

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tiny_models import draw
+from helpers.tiny_models import draw
 
-from audio_xai.domains import (
+from audioxai.domains import (
     ErbBands,
     LogMel,
     Pixels,
@@ -18,7 +18,7 @@ from audio_xai.domains import (
     spread_over_stft,
     stft_beside,
 )
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 RATE_HZ = 8_000
 MEL = LogMel(RATE_HZ, 0.25, bands=12, frames=10, window_s=0.05)

@@ -7,8 +7,8 @@ On two CPU cores profile quick takes half a minute, standard 1 minute.
 
 import sys
 
-from audio_xai.studies.objective1.command import comparison, run
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective1.command import comparison, run
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

@@ -7,8 +7,8 @@ On two CPU cores profile quick takes 4 minutes, standard about 50 (estimated) mi
 
 import sys
 
-from audio_xai.studies.objective1.command import metrics, run
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective1.command import metrics, run
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

@@ -7,8 +7,8 @@ On two CPU cores profile quick takes 2.5 minutes, standard about 40 (estimated) 
 
 import sys
 
-from audio_xai.studies.objective1.command import images, run
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective1.command import images, run
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

@@ -8,8 +8,8 @@ methods differently, in results/summaries/subset_size.md and subset_size.json.
 
 import sys
 
-from audio_xai.studies.objective1.command import audio, images, run, subset_sizes
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective1.command import audio, images, run, subset_sizes
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

@@ -8,8 +8,8 @@ cost, and writes three clips to hear and to look at below results/visualizations
 
 import sys
 
-from audio_xai.studies.objective2.command import adapt, run
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective2.command import adapt, run
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

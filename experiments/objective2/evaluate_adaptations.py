@@ -7,8 +7,8 @@ Reads what audio_adapted_ig.py made with the same options; writes results/summar
 
 import sys
 
-from audio_xai.studies.objective2.command import evaluate, run
-from audio_xai.utils.commands import run_command
+from audioxai.studies.objective2.command import evaluate, run
+from audioxai.utils.commands import run_command
 
 
 def main(argv: list[str]) -> None:

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 
 import pytest
-from dataset_files import script_module
+from helpers.dataset_files import script_module
 
-from audio_xai.utils.commands import run_command
+from audioxai.utils.commands import run_command
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from collections import namedtuple
 
 import pytest
 
-from audio_xai.datasets import archives
-from audio_xai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
-from audio_xai.utils.errors import UserError
+from audioxai.datasets import archives
+from audioxai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
+from audioxai.utils.errors import UserError
 
 OUTSIDE = ["../evil", "/evil", "a/../../evil", "..\\evil", "C:\\evil", "\\evil"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import soundfile
-from dataset_files import write_tone
+from helpers.dataset_files import write_tone
 
-from audio_xai.datasets.audio_files import (
+from audioxai.datasets.audio_files import (
     AudioFormat,
     UnusableFile,
     fit_length,
@@ -13,7 +13,7 @@ from audio_xai.datasets.audio_files import (
     read_waveforms,
     trim_silence,
 )
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 PLAIN = AudioFormat(16_000, 0.5, "start", None, False)
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.tiny_models import nothing_touched
 from test_ground_truth import HIGH_OR_LOW, RATE_HZ, SAMPLES, clips_of
-from tiny_models import nothing_touched
 from torch import Tensor
 
-from audio_xai.datasets.ground_truth import CueReliance, NoCue, cue_reliance, plant
-from audio_xai.domains import LogMel
-from audio_xai.models import build
-from audio_xai.models.training import Labelled, TrainingConfig, train
-from audio_xai.utils.errors import UserError
+from audioxai.datasets.ground_truth import CueReliance, NoCue, cue_reliance, plant
+from audioxai.domains import LogMel
+from audioxai.models import build
+from audioxai.models.training import Labelled, TrainingConfig, train
+from audioxai.utils.errors import UserError
 
 PARTS = {f"{speaker:02d}": "test" if speaker > 9 else "train" for speaker in range(1, 13)} | {"09": "validation"}
 SPEECH = clips_of(PARTS, repetitions=4)

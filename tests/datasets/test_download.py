@@ -9,9 +9,9 @@ from collections import namedtuple
 
 import pytest
 
-from audio_xai.datasets import download as module
-from audio_xai.datasets.download import DownloadFailed, check_free_space, download, reachable
-from audio_xai.utils.errors import UserError
+from audioxai.datasets import download as module
+from audioxai.datasets.download import DownloadFailed, check_free_space, download, reachable
+from audioxai.utils.errors import UserError
 
 CONTENT = bytes(range(256)) * 4_000
 MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()

@@ -1,10 +1,10 @@
 """Where datasets are looked for, and what is said when they are not there."""
 
 import pytest
-from dataset_files import write_images, write_speakers, write_tone
+from helpers.dataset_files import write_images, write_speakers, write_tone
 
-from audio_xai.datasets import DATASETS, find_root, load, resolve
-from audio_xai.utils.errors import UserError
+from audioxai.datasets import DATASETS, find_root, load, resolve
+from audioxai.utils.errors import UserError
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import draw, nothing_touched
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import draw, nothing_touched
 
-from audio_xai.datasets import Dataset
-from audio_xai.datasets.ground_truth import (
+from audioxai.datasets import Dataset
+from audioxai.datasets.ground_truth import (
     AdditiveModel,
     BandEnergyModel,
     CueDesign,
@@ -26,10 +26,10 @@ from audio_xai.datasets.ground_truth import (
     plant,
     sequence,
 )
-from audio_xai.datasets.ground_truth.levels import levels_db
-from audio_xai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import generator
+from audioxai.datasets.ground_truth.levels import levels_db
+from audioxai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import generator
 
 RATE_HZ = 8_000
 SAMPLES = 4_000

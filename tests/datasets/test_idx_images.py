@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from dataset_files import write_idx, write_images
+from helpers.dataset_files import write_idx, write_images
 
-from audio_xai.datasets import fingerprint, load
-from audio_xai.datasets.audio_files import AudioFormat
-from audio_xai.datasets.mnist import read_idx
-from audio_xai.utils.errors import UserError
+from audioxai.datasets import fingerprint, load
+from audioxai.datasets.audio_files import AudioFormat
+from audioxai.datasets.mnist import read_idx
+from audioxai.utils.errors import UserError
 
 IMAGES = "train-images-idx3-ubyte.gz"
 
@@ -66,7 +66,7 @@ def test_the_last_twelfth_of_the_training_images_validates(tmp_path):
 
 
 def test_mnists_own_sizes_give_5000(tmp_path):
-    from audio_xai.datasets.mnist import _official_parts
+    from audioxai.datasets.mnist import _official_parts
 
     assert Counter(_official_parts(60_000, 10_000)) == {"train": 55_000, "validation": 5_000, "test": 10_000}
 

@@ -8,12 +8,12 @@ import tarfile
 import zipfile
 
 import pytest
-from dataset_files import write_images, write_speakers
+from helpers.dataset_files import write_images, write_speakers
 
-from audio_xai.datasets import archives, fingerprint, load, mnist, preparation
-from audio_xai.datasets.preparation import PublicArchive, PublicFiles
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
+from audioxai.datasets import archives, fingerprint, load, mnist, preparation
+from audioxai.datasets.preparation import PublicArchive, PublicFiles
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
 
 SPEAKERS = ["01", "04", "05"]
 
@@ -197,7 +197,7 @@ def test_the_demo_takes_stand_ins_when_nothing_answers(run_prepare, preparing, t
     def speak(root):
         archives.put_in_place(write_speakers(tmp_path / "made", SPEAKERS), root / "spoken_digits")
 
-    monkeypatch.setattr("audio_xai.datasets.supply.reachable", lambda _: frozenset())
+    monkeypatch.setattr("audioxai.datasets.supply.reachable", lambda _: frozenset())
     monkeypatch.setattr(preparing, "make_spoken_digits", speak)
     (tmp_path / "root").mkdir()
     code, said, _ = run_prepare("--for-demo", "--root", tmp_path / "root")
@@ -214,7 +214,7 @@ def test_the_demo_takes_stand_ins_when_nothing_answers(run_prepare, preparing, t
 def test_the_demo_prefers_what_is_there_and_fails_for_what_was_asked_for_by_name(
     run_prepare, preparing, repository, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("audio_xai.datasets.supply.reachable", lambda _: frozenset())
+    monkeypatch.setattr("audioxai.datasets.supply.reachable", lambda _: frozenset())
     root = tmp_path / "root"
     write_speakers(root / "audio_mnist_az", SPEAKERS)
     write_images(root / "mnist")

@@ -7,17 +7,17 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from dataset_files import write_speakers, write_tone
+from helpers.dataset_files import write_speakers, write_tone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_xai import datasets
-from audio_xai.datasets import DATASETS, fingerprint, load, read_speaker_metadata, summary_of_skipped
-from audio_xai.datasets.audio_files import AudioFormat
-from audio_xai.datasets.audio_mnist import TEST_SPEAKERS, VALIDATION_SPEAKERS
-from audio_xai.datasets.sources import balanced_draw, content_fingerprint
-from audio_xai.datasets.speech import Recording, SpeechFolder, disjoint_speakers
-from audio_xai.utils.errors import UserError
+from audioxai import datasets
+from audioxai.datasets import DATASETS, fingerprint, load, read_speaker_metadata, summary_of_skipped
+from audioxai.datasets.audio_files import AudioFormat
+from audioxai.datasets.audio_mnist import TEST_SPEAKERS, VALIDATION_SPEAKERS
+from audioxai.datasets.sources import balanced_draw, content_fingerprint
+from audioxai.datasets.speech import Recording, SpeechFolder, disjoint_speakers
+from audioxai.utils.errors import UserError
 
 SPEECH = [source for source in DATASETS.values() if isinstance(source, SpeechFolder)]
 EVERY_SPLIT = [(source, split) for source in SPEECH for split in source.splits]

@@ -1,11 +1,11 @@
 """The installed command's way to datasets: the script's own, stand-ins made by the script in another process."""
 
 import pytest
-from dataset_files import write_speakers
+from helpers.dataset_files import write_speakers
 
-from audio_xai import cli
-from audio_xai.datasets import fingerprint, supply
-from audio_xai.utils.commands import run_command
+from audioxai import cli
+from audioxai.datasets import fingerprint, supply
+from audioxai.utils.commands import run_command
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from dataset_files import SCRIPTS, script_module
+from helpers.dataset_files import SCRIPTS, script_module
 
 pytest.importorskip("espeakng_loader")
 

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from metric_cases import MODELS, Gradient, Recorded, case
-from tiny_models import Function, Linear, draw
+from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.tiny_models import Function, Linear, draw
 
-from audio_xai.metrics.robustness import AverageSensitivity, RangeNoise, SignalNoise
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import generator
-from audio_xai.xai_methods.gradients import Saliency
+from audioxai.metrics.robustness import AverageSensitivity, RangeNoise, SignalNoise
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import generator
+from audioxai.xai_methods.gradients import Saliency
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from metric_cases import MODELS, Gradient, case
-from tiny_models import Counting, Function, Linear, draw, nothing_touched, with_hooks_and_marks
+from helpers.metric_cases import MODELS, Gradient, case
+from helpers.tiny_models import Counting, Function, Linear, draw, nothing_touched, with_hooks_and_marks
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio_xai.baselines import Constant
-from audio_xai.core import target_scores
-from audio_xai.metrics.axiomatic import Completeness, InputInvariance, NonSensitivity, Shifted
-from audio_xai.metrics.batch import Batch, PassMetric, evaluate
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.baselines import Constant
+from audioxai.core import target_scores
+from audioxai.metrics.axiomatic import Completeness, InputInvariance, NonSensitivity, Shifted
+from audioxai.metrics.batch import Batch, PassMetric, evaluate
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 BASELINE = Constant(0.25)
 TARGETS = torch.tensor([2, 0, 1, 2])

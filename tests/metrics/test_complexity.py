@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from helpers.tiny_models import Counting, draw, tiny_cnn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import Counting, draw, tiny_cnn
 from torch import Tensor
 
-from audio_xai.metrics.complexity import Complexity, EffectiveComplexity, MagnitudeMetric
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.complexity import Complexity, EffectiveComplexity, MagnitudeMetric
+from audioxai.utils.errors import UserError
 
 MODEL = Counting(tiny_cnn())
 SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 6, 7), (2, 6, 7)])

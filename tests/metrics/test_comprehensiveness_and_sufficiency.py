@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from metric_cases import BASELINE
-from removals import EVERY_KIND, most_relevant_first, probability, tie_free, without
-from tiny_models import Function
+from helpers.metric_cases import BASELINE
+from helpers.removals import EVERY_KIND, most_relevant_first, probability, tie_free, without
+from helpers.tiny_models import Function
 
-from audio_xai.baselines import Black
-from audio_xai.metrics.faithfulness import Comprehensiveness, Sufficiency
-from audio_xai.utils.errors import UserError
+from audioxai.baselines import Black
+from audioxai.metrics.faithfulness import Comprehensiveness, Sufficiency
+from audioxai.utils.errors import UserError
 
 BOTH = pytest.mark.parametrize("family", [Comprehensiveness, Sufficiency])
 

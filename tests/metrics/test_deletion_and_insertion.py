@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from metric_cases import BASELINE
-from removals import EVERY_KIND, most_relevant_first, probability, tie_free, without
-from tiny_models import Counting, Function, draw
+from helpers.metric_cases import BASELINE
+from helpers.removals import EVERY_KIND, most_relevant_first, probability, tie_free, without
+from helpers.tiny_models import Counting, Function, draw
 from torch import Tensor, nn
 
-from audio_xai.baselines import Black
-from audio_xai.metrics.faithfulness import Deletion, Insertion
-from audio_xai.utils.errors import UserError
+from audioxai.baselines import Black
+from audioxai.metrics.faithfulness import Deletion, Insertion
+from audioxai.utils.errors import UserError
 
 BOTH = pytest.mark.parametrize("family", [Deletion, Insertion])
 

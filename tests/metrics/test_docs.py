@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from metric_cases import BASELINE, registered
-from tiny_models import tiny_cnn
+from helpers.metric_cases import BASELINE, registered
+from helpers.tiny_models import tiny_cnn
 from torch import Tensor, nn
 
-from audio_xai.metrics import METRICS
-from audio_xai.metrics.batch import PassMetric
-from audio_xai.metrics.robustness import RangeNoise
+from audioxai.metrics import METRICS
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.robustness import RangeNoise
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 COLUMNS = ["Name", "Class", "Formula", "Range", "Passes", "Source", "Beside Quantus", "Tests"]
@@ -53,7 +53,7 @@ EVERY_ROW = pytest.mark.parametrize("row", ROWS, ids=[row["Name"].strip("`") for
 def described(row: dict[str, str]) -> type[PassMetric]:
     """The class that a row names."""
     module, name = row["Class"].strip("`").rsplit(".", 1)
-    return getattr(importlib.import_module(f"audio_xai.metrics.{module}"), name)
+    return getattr(importlib.import_module(f"audioxai.metrics.{module}"), name)
 
 
 def with_defaults(metric: type[PassMetric]) -> PassMetric:

@@ -6,19 +6,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from metric_cases import BASELINE, MODELS, Gradient, case
-from tiny_models import Counting, nothing_touched, with_hooks_and_marks
+from helpers.metric_cases import BASELINE, MODELS, Gradient, case
+from helpers.tiny_models import Counting, nothing_touched, with_hooks_and_marks
 from torch import Tensor, nn
 
-from audio_xai.metrics.batch import Batch, PassMetric, begin, evaluate, target_logit, target_probability
-from audio_xai.metrics.complexity import Sparseness
-from audio_xai.metrics.engine import Forward, Scoring, Work, run
-from audio_xai.metrics.faithfulness import FaithfulnessCorrelation
-from audio_xai.metrics.faithfulness.road import is_predicted
-from audio_xai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
-from audio_xai.metrics.robustness import AverageSensitivity, RangeNoise
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.batch import Batch, PassMetric, begin, evaluate, target_logit, target_probability
+from audioxai.metrics.complexity import Sparseness
+from audioxai.metrics.engine import Forward, Scoring, Work, run
+from audioxai.metrics.faithfulness import FaithfulnessCorrelation
+from audioxai.metrics.faithfulness.road import is_predicted
+from audioxai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
+from audioxai.metrics.robustness import AverageSensitivity, RangeNoise
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 CALLS = pytest.mark.parametrize("inputs_a_call", [1, 4, 1000])

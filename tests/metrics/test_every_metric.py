@@ -5,15 +5,15 @@ import json
 
 import pytest
 import torch
-from metric_cases import BASELINE, MODELS, Gradient, case, masks_of, registered
-from tiny_models import Counting, nothing_touched, with_hooks_and_marks
+from helpers.metric_cases import BASELINE, MODELS, Gradient, case, masks_of, registered
+from helpers.tiny_models import Counting, nothing_touched, with_hooks_and_marks
 from torch import Tensor, nn
 
-from audio_xai.core import Metric, configuration_of
-from audio_xai.metrics import METRICS, Setting, metric
-from audio_xai.metrics.robustness import RangeNoise
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.core import Metric, configuration_of
+from audioxai.metrics import METRICS, Setting, metric
+from audioxai.metrics.robustness import RangeNoise
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 EVERY = pytest.mark.parametrize("name", METRICS)
 LOCALISATION = ("relevance_mass", "relevance_rank", "pointing_game", "top_k_intersection", "focus")

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from metric_cases import BASELINE, MODELS, case
-from tiny_models import Counting, Function, Linear, draw
+from helpers.metric_cases import BASELINE, MODELS, case
+from helpers.tiny_models import Counting, Function, Linear, draw
 from torch import Tensor, nn
 
-from audio_xai.baselines import Black
-from audio_xai.domains import Pixels
-from audio_xai.metrics.batch import Batch, PassMetric, begin
-from audio_xai.metrics.engine import run
-from audio_xai.metrics.faithfulness import FaithfulnessCorrelation, FaithfulnessEstimate
-from audio_xai.models import build
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.baselines import Black
+from audioxai.domains import Pixels
+from audioxai.metrics.batch import Batch, PassMetric, begin
+from audioxai.metrics.engine import run
+from audioxai.metrics.faithfulness import FaithfulnessCorrelation, FaithfulnessEstimate
+from audioxai.models import build
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 8, 9), (2, 8, 9)])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from metric_cases import BASELINE
-from removals import EVERY_KIND, linear, logit, most_relevant_first, tie_free, without
-from tiny_models import Function, draw
+from helpers.metric_cases import BASELINE
+from helpers.removals import EVERY_KIND, linear, logit, most_relevant_first, tie_free, without
+from helpers.tiny_models import Function, draw
 
-from audio_xai.metrics.faithfulness import FaithfulnessEstimate
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.faithfulness import FaithfulnessEstimate
+from audioxai.utils.errors import UserError
 
 
 @EVERY_KIND

@@ -6,16 +6,16 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from helpers.metric_cases import BASELINE
+from helpers.removals import EVERY_KIND, KINDS, linear, tie_free
+from helpers.tiny_models import Counting, Function, draw, nothing_touched, with_hooks_and_marks
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import BASELINE
-from removals import EVERY_KIND, KINDS, linear, tie_free
-from tiny_models import Counting, Function, draw, nothing_touched, with_hooks_and_marks
 from torch import Tensor
 
-from audio_xai.metrics.batch import Batch, PassMetric, begin, evaluate
-from audio_xai.metrics.engine import run
-from audio_xai.metrics.faithfulness import (
+from audioxai.metrics.batch import Batch, PassMetric, begin, evaluate
+from audioxai.metrics.engine import run
+from audioxai.metrics.faithfulness import (
     AverageDrop,
     AverageGain,
     AverageIncrease,
@@ -31,8 +31,8 @@ from audio_xai.metrics.faithfulness import (
     Road,
     Sufficiency,
 )
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 METRICS: dict[str, PassMetric] = {
     type(metric).__name__: metric

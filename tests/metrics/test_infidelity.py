@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from helpers.metric_cases import BASELINE
+from helpers.removals import EVERY_KIND, linear, logit, tie_free
+from helpers.tiny_models import Counting, Function, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import BASELINE
-from removals import EVERY_KIND, linear, logit, tie_free
-from tiny_models import Counting, Function, draw
 
-from audio_xai.metrics.batch import Batch, begin
-from audio_xai.metrics.engine import run
-from audio_xai.metrics.faithfulness import ContributionInfidelity, Infidelity
-from audio_xai.metrics.faithfulness.infidelity import Boxes
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.batch import Batch, begin
+from audioxai.metrics.engine import run
+from audioxai.metrics.faithfulness import ContributionInfidelity, Infidelity
+from audioxai.metrics.faithfulness.infidelity import Boxes
+from audioxai.utils.errors import UserError
 
 BOTH = pytest.mark.parametrize("family", [Infidelity, ContributionInfidelity])
 SCALED = pytest.mark.parametrize("scaled", [False, True])

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from metric_cases import BASELINE
-from removals import EVERY_KIND, probability, tie_free
-from tiny_models import Function, draw
+from helpers.metric_cases import BASELINE
+from helpers.removals import EVERY_KIND, probability, tie_free
+from helpers.tiny_models import Function, draw
 from torch import Tensor, nn
 
-from audio_xai.baselines import Black, Constant
-from audio_xai.metrics.batch import PassMetric
-from audio_xai.metrics.faithfulness import AverageDrop, AverageGain, AverageIncrease, InputFidelity, MaskFaithfulness
-from audio_xai.metrics.faithfulness.listening import soft_mask
+from audioxai.baselines import Black, Constant
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.faithfulness import AverageDrop, AverageGain, AverageIncrease, InputFidelity, MaskFaithfulness
+from audioxai.metrics.faithfulness.listening import soft_mask
 
 FAMILY = (AverageIncrease, AverageDrop, AverageGain, MaskFaithfulness, InputFidelity)
 EVERY = pytest.mark.parametrize("family", FAMILY)

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import Counting, draw, tiny_cnn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import Counting, draw, tiny_cnn
 from torch import Tensor
 
-from audio_xai.metrics.localisation import (
+from audioxai.metrics.localisation import (
     Focus,
     LocalisationMetric,
     PointingGame,
@@ -20,7 +20,7 @@ from audio_xai.metrics.localisation import (
     TopKIntersection,
     top_share,
 )
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 MODEL = Counting(tiny_cnn())
 MASSES = [RelevanceMass(), Focus()]

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from metric_cases import MODELS, Gradient, case
-from tiny_models import nothing_touched, seeded, tiny_cnn, with_hooks_and_marks
+from helpers.metric_cases import MODELS, Gradient, case
+from helpers.tiny_models import nothing_touched, seeded, tiny_cnn, with_hooks_and_marks
 from torch import nn
 
-from audio_xai.baselines import Black
-from audio_xai.domains import Pixels
-from audio_xai.metrics.randomisation import ModelParameterRandomisation, cascade
-from audio_xai.models import build
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods import EXPLAINERS
-from audio_xai.xai_methods.controls import RandomAttribution
+from audioxai.baselines import Black
+from audioxai.domains import Pixels
+from audioxai.metrics.randomisation import ModelParameterRandomisation, cascade
+from audioxai.models import build
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods import EXPLAINERS
+from audioxai.xai_methods.controls import RandomAttribution
 
 # Layers of the tiny CNN that hold parameters, from the last to the first.
 LAYERS = ("9", "4", "1", "0")

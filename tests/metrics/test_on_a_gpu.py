@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from metric_cases import MODELS, case, masks_of, registered
+from helpers.metric_cases import MODELS, case, masks_of, registered
 
-from audio_xai.metrics import METRICS
-from audio_xai.utils.hardware import select_device
+from audioxai.metrics import METRICS
+from audioxai.utils.hardware import select_device
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 

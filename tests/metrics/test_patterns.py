@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from tiny_models import draw
+from helpers.tiny_models import draw
 from torch import Tensor
 
-from audio_xai.metrics.patterns import Patterns
+from audioxai.metrics.patterns import Patterns
 
 SHAPES = pytest.mark.parametrize("shape", [(7,), (5, 6), (1,), (1, 1)])
 

@@ -5,18 +5,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from helpers.metric_cases import BASELINE, Gradient
+from helpers.tiny_models import Linear, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from metric_cases import BASELINE, Gradient
-from tiny_models import Linear, draw
 from torch import Tensor
 
-from audio_xai.metrics.axiomatic import Completeness, InputInvariance, NonSensitivity
-from audio_xai.metrics.batch import PassMetric
-from audio_xai.metrics.complexity import Complexity, EffectiveComplexity, Sparseness
-from audio_xai.metrics.localisation import Focus, PointingGame, RelevanceMass, RelevanceRank, TopKIntersection
-from audio_xai.metrics.similarity import gini, pearson, ranks, spearman, ssim
+from audioxai.metrics.axiomatic import Completeness, InputInvariance, NonSensitivity
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.complexity import Complexity, EffectiveComplexity, Sparseness
+from audioxai.metrics.localisation import Focus, PointingGame, RelevanceMass, RelevanceRank, TopKIntersection
+from audioxai.metrics.similarity import gini, pearson, ranks, spearman, ssim
 
 COMPLEXITY = [Sparseness(), Complexity(), EffectiveComplexity(), EffectiveComplexity(0.3)]
 LOCALISATION = [RelevanceMass(), Focus(), RelevanceRank(), PointingGame(), TopKIntersection(0.3)]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from metric_cases import MODELS, Gradient, Recorded, case
+from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.tiny_models import Linear, draw
 from skimage.metrics import structural_similarity
-from tiny_models import Linear, draw
 from torch import Tensor, nn
 
-from audio_xai.metrics.randomisation import RandomLogit
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.randomisation import RandomLogit
+from audioxai.utils.errors import UserError
 
 
 def similarity(first: Tensor, second: Tensor) -> float:

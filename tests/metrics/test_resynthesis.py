@@ -7,21 +7,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import (
+    Counting,
+    Function,
+    draw,
+    nothing_touched,
+    tiny_cnn,
+    tiny_waveform_cnn,
+    with_hooks_and_marks,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import Counting, Function, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn, with_hooks_and_marks
 from torch import Tensor, nn
 
-from audio_xai.baselines import Baseline, Silence, SpeechShapedNoise
-from audio_xai.core import Metric, configuration_of
-from audio_xai.domains import DOMAINS, ErbBands, LogMel, Pixels, Stft, Waveform, in_stft_cells
-from audio_xai.metrics.batch import Batch, begin, evaluate
-from audio_xai.metrics.engine import run
-from audio_xai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness, _Order, _PartialSounds
-from audio_xai.models.front_end import FrontEnd
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.seeding import content_key, generator
+from audioxai.baselines import Baseline, Silence, SpeechShapedNoise
+from audioxai.core import Metric, configuration_of
+from audioxai.domains import DOMAINS, ErbBands, LogMel, Pixels, Stft, Waveform, in_stft_cells
+from audioxai.metrics.batch import Batch, begin, evaluate
+from audioxai.metrics.engine import run
+from audioxai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness, _Order, _PartialSounds
+from audioxai.models.front_end import FrontEnd
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import content_key, generator
 
 RATE_HZ, CLIP_S, SAMPLES = 2_000, 0.2, 400
 STFT = Stft(RATE_HZ, CLIP_S, window_s=0.032)

@@ -5,17 +5,17 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from helpers.metric_cases import Gradient
+from helpers.removals import EVERY_KIND, most_relevant_first, tie_free
+from helpers.tiny_models import Counting, Function, Linear, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import Gradient
-from removals import EVERY_KIND, most_relevant_first, tie_free
-from tiny_models import Counting, Function, Linear, draw
 from torch import Tensor
 
-from audio_xai.metrics.faithfulness import Road
-from audio_xai.metrics.faithfulness.imputation import imputed
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.faithfulness import Road
+from audioxai.metrics.faithfulness.imputation import imputed
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 
 def slowly_imputed(sample: Tensor, absent: np.ndarray) -> Tensor:

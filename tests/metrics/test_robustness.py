@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.tiny_models import Counting, Function, Linear, draw, nothing_touched, with_hooks_and_marks
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import MODELS, Gradient, Recorded, case
 from numpy.typing import NDArray
-from tiny_models import Counting, Function, Linear, draw, nothing_touched, with_hooks_and_marks
 from torch import Tensor, nn
 
-from audio_xai.metrics.batch import Batch, begin, evaluate
-from audio_xai.metrics.engine import run
-from audio_xai.metrics.patterns import Patterns
-from audio_xai.metrics.robustness import (
+from audioxai.metrics.batch import Batch, begin, evaluate
+from audioxai.metrics.engine import run
+from audioxai.metrics.patterns import Patterns
+from audioxai.metrics.robustness import (
     AverageSensitivity,
     LocalLipschitz,
     MaximumSensitivity,
@@ -25,9 +25,9 @@ from audio_xai.metrics.robustness import (
     RelativeInputStability,
     SignalNoise,
 )
-from audio_xai.metrics.robustness.disturbances import DisturbanceMetric, disturbed
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.robustness.disturbances import DisturbanceMetric, disturbed
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 FAMILY: dict[str, type[DisturbanceMetric]] = {
     "average sensitivity": AverageSensitivity,

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from helpers.tiny_models import draw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
-from tiny_models import draw
 from torch import Tensor
 
-from audio_xai.metrics.similarity import RankCorrelation, _window_sums, gini, pearson, ranks, spearman, ssim
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.similarity import RankCorrelation, _window_sums, gini, pearson, ranks, spearman, ssim
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 
 def with_ties(batch: int, size: int, seed: int) -> Tensor:

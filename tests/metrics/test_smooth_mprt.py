@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.tiny_models import Counting, draw, nothing_touched, with_hooks_and_marks
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import MODELS, Gradient, Recorded, case
 from numpy.typing import NDArray
-from tiny_models import Counting, draw, nothing_touched, with_hooks_and_marks
 from torch import Tensor, nn
 
-from audio_xai.metrics.batch import PassMetric
-from audio_xai.metrics.patterns import Patterns
-from audio_xai.metrics.randomisation import EfficientMprt, ModelParameterRandomisation, SmoothMprt, cascade
-from audio_xai.metrics.randomisation.efficient import histogram_entropy
-from audio_xai.metrics.robustness import RangeNoise, SignalNoise
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.patterns import Patterns
+from audioxai.metrics.randomisation import EfficientMprt, ModelParameterRandomisation, SmoothMprt, cascade
+from audioxai.metrics.randomisation.efficient import histogram_entropy
+from audioxai.metrics.robustness import RangeNoise, SignalNoise
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 BOTH = pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny_models import draw, tiny_cnn
+from helpers.tiny_models import draw, tiny_cnn
 from torch import Tensor
 
-from audio_xai.metrics.complexity import Sparseness
+from audioxai.metrics.complexity import Sparseness
 
 MODEL = tiny_cnn()
 

@@ -6,16 +6,16 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_models import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import draw
 from torch import Tensor, nn
 
-from audio_xai.domains import Domain, LogMel, Pixels, Waveform
-from audio_xai.models import ARCHITECTURES, Classifier, build
-from audio_xai.models.alexnet import stem_stride
-from audio_xai.models.front_end import FrontEnd, Standardise, prepared_for
-from audio_xai.utils.errors import UserError
+from audioxai.domains import Domain, LogMel, Pixels, Waveform
+from audioxai.models import ARCHITECTURES, Classifier, build
+from audioxai.models.alexnet import stem_stride
+from audioxai.models.front_end import FrontEnd, Standardise, prepared_for
+from audioxai.utils.errors import UserError
 
 # Every architecture at every size that is offered, on recordings and on images.
 IMAGES = [Pixels(size, size) for size in (28, 32, 64, 128)]

@@ -10,11 +10,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from audio_xai.domains import Pixels
-from audio_xai.models import build, checkpoints
-from audio_xai.models.checkpoints import Card, card_path, exists, load_weights, read_card, save_card, save_weights
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
+from audioxai.domains import Pixels
+from audioxai.models import build, checkpoints
+from audioxai.models.checkpoints import Card, card_path, exists, load_weights, read_card, save_card, save_weights
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
 
 DOMAIN = Pixels(16, 16)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audio_xai.domains import Pixels, Waveform
-from audio_xai.models import build, training
-from audio_xai.models.training import Epoch, Labelled, TrainingConfig, accuracy, one_cycle, shifted, train
-from audio_xai.utils.errors import UserError
+from audioxai.domains import Pixels, Waveform
+from audioxai.models import build, training
+from audioxai.models.training import Epoch, Labelled, TrainingConfig, accuracy, one_cycle, shifted, train
+from audioxai.utils.errors import UserError
 
 CPU = torch.device("cpu")
 DOMAIN = Pixels(16, 16)

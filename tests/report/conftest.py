@@ -1,7 +1,7 @@
 """Fixtures of the report room."""
 
 import pytest
-from synthetic_rows import MakeRows, make_cards, make_rows
+from helpers.synthetic_rows import MakeRows, make_cards, make_rows
 
 
 @pytest.fixture(scope="session")

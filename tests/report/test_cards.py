@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from audio_xai.report.cards import DataEntry, Group, ModelEntry, data_card, model_card
+from audioxai.report.cards import DataEntry, Group, ModelEntry, data_card, model_card
 
 CARD: dict[str, Any] = {
     "dataset": "audio_mnist_az",

@@ -4,15 +4,15 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.synthetic_rows import METHODS, MakeRows
 from matplotlib.colors import to_rgb
 from PIL import Image
-from synthetic_rows import METHODS, MakeRows
 
-from audio_xai.report.figures import Overlay, attribution_overlay, resolution_curves, write_all
-from audio_xai.report.style import FAMILIES
-from audio_xai.report.style import METHODS as STYLES
-from audio_xai.report.tables import cell_means, prepared
-from audio_xai.utils.errors import UserError
+from audioxai.report.figures import Overlay, attribution_overlay, resolution_curves, write_all
+from audioxai.report.style import FAMILIES
+from audioxai.report.style import METHODS as STYLES
+from audioxai.report.tables import cell_means, prepared
+from audioxai.utils.errors import UserError
 
 Directions = dict[str, bool | None]
 

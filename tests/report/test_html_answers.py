@@ -5,14 +5,14 @@ import math
 from typing import Any
 
 import pytest
-from objective2_rows import make_objective2_rows
+from helpers.objective2_rows import make_objective2_rows
 
-from audio_xai.report.html.answers import objective1_answer, objective2_answer
-from audio_xai.report.html.document import Answer
-from audio_xai.report.html.tables import Table, by_metric, method_key
-from audio_xai.report.objective1 import write_summary as write_objective1
-from audio_xai.report.objective2 import write_summary as write_objective2
-from audio_xai.report.style import estimate, method_style, metric_style
+from audioxai.report.html.answers import objective1_answer, objective2_answer
+from audioxai.report.html.document import Answer
+from audioxai.report.html.tables import Table, by_metric, method_key
+from audioxai.report.objective1 import write_summary as write_objective1
+from audioxai.report.objective2 import write_summary as write_objective2
+from audioxai.report.style import estimate, method_style, metric_style
 
 CONTEXT = {"command": "python x.py", "profile": "quick", "commit": "abc", "configuration": {"a": 1}}
 PROOF = {

@@ -12,17 +12,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import html_documents as made
 import numpy as np
 import pytest
 import soundfile
+from helpers import html_documents as made
 from PIL import Image
 
-from audio_xai.report.html import LARGEST_BYTES, Answer, Document, Parts, Picture, Sounds, page, render, write_report
-from audio_xai.report.html.pictures import pictures_in
-from audio_xai.report.html.prose import html_of
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.store import MADE_FROM
+from audioxai.report.html import LARGEST_BYTES, Answer, Document, Parts, Picture, Sounds, page, render, write_report
+from audioxai.report.html.pictures import pictures_in
+from audioxai.report.html.prose import html_of
+from audioxai.utils.errors import UserError
+from audioxai.utils.store import MADE_FROM
 
 VOID = {"meta", "link", "input", "img", "br", "hr"}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_rows import MakeRows
+from helpers.synthetic_rows import MakeRows
 
-from audio_xai.report.objective1 import write_summary
-from audio_xai.report.terminal import comparison_text, print_table
-from audio_xai.utils.commands import run_command
+from audioxai.report.objective1 import write_summary
+from audioxai.report.terminal import comparison_text, print_table
+from audioxai.utils.commands import run_command
 
 Directions = dict[str, bool | None]
 CONTEXT = {"command": "make demo", "profile": "quick", "commit": "0123abc"}

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from objective2_rows import LEVELS, make_objective2_rows, make_proofs
+from helpers.objective2_rows import LEVELS, make_objective2_rows, make_proofs
 from scipy import stats
 
-from audio_xai.report.objective2 import write_summary
-from audio_xai.report.objective2_tables import ALL, CLIPS, LEADING, gather
-from audio_xai.report.objective2_targets import targets
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import holm
+from audioxai.report.objective2 import write_summary
+from audioxai.report.objective2_tables import ALL, CLIPS, LEADING, gather
+from audioxai.report.objective2_targets import targets
+from audioxai.utils.errors import UserError
+from audioxai.utils.statistics import holm
 
 CONTEXT = {"command": "make demo", "profile": "quick", "commit": "0123abc"}
 

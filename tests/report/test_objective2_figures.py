@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from objective2_rows import LEVELS, make_objective2_rows
+from helpers.objective2_rows import LEVELS, make_objective2_rows
 from scipy import stats
 
-from audio_xai.report.objective2_curves import Curves, curve_figure
-from audio_xai.report.objective2_figures import budget_figure, gain_figure, ground_truth_figure, write_figures
-from audio_xai.report.objective2_tables import ALL, gather
-from audio_xai.utils.errors import UserError
+from audioxai.report.objective2_curves import Curves, curve_figure
+from audioxai.report.objective2_figures import budget_figure, gain_figure, ground_truth_figure, write_figures
+from audioxai.report.objective2_tables import ALL, gather
+from audioxai.utils.errors import UserError
 
 FRACTIONS = np.linspace(0, 1, 5)
 FROM_ROWS = ["method_by_metric", "score_against_gradients", "ground_truth", "difference_from_silence"]

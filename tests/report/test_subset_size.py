@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audio_xai.report.subset_size import Setting, compare, write_summary
-from audio_xai.report.tables import prepared
+from audioxai.report.subset_size import Setting, compare, write_summary
+from audioxai.report.tables import prepared
 
 DEFINITIONS = ("faithfulness_fraction", "faithfulness_fixed")
 # Means of three methods: the fixed definition turns the first two round at the larger size, the third always trails.

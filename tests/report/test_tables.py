@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.synthetic_rows import MakeRows
 from scipy import stats
-from synthetic_rows import MakeRows
 
-from audio_xai.report.tables import (
+from audioxai.report.tables import (
     Evidence,
     gather,
     matched_resolutions,
@@ -16,7 +16,7 @@ from audio_xai.report.tables import (
     prepared,
     records,
 )
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 Directions = dict[str, bool | None]
 

@@ -8,31 +8,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.objective2_rows import make_objective2_rows
+from helpers.synthetic_rows import make_cards, make_rows
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
-from objective2_rows import make_objective2_rows
 from PIL import Image
-from synthetic_rows import make_cards, make_rows
 
-from audio_xai.report.canvas import new_figure
-from audio_xai.report.figures import Overlay
-from audio_xai.report.objective2_curves import Curves
-from audio_xai.report.style import METHODS, method_style
-from audio_xai.report.thesis import objective1, objective2
-from audio_xai.report.thesis.findings import AdaptationFindings, Findings
-from audio_xai.report.thesis.latex import escaped, floating, tabular
-from audio_xai.report.thesis.objective1_ranks import contests_of
-from audio_xai.report.thesis.pages import FigurePage, Source, TablePage, write_pages
-from audio_xai.report.thesis.pairwise import noise_table, pairwise_matrices, pairwise_table
-from audio_xai.report.thesis.ranks import (
+from audioxai.report.canvas import new_figure
+from audioxai.report.figures import Overlay
+from audioxai.report.objective2_curves import Curves
+from audioxai.report.style import METHODS, method_style
+from audioxai.report.thesis import objective1, objective2
+from audioxai.report.thesis.findings import AdaptationFindings, Findings
+from audioxai.report.thesis.latex import escaped, floating, tabular
+from audioxai.report.thesis.objective1_ranks import contests_of
+from audioxai.report.thesis.pages import FigurePage, Source, TablePage, write_pages
+from audioxai.report.thesis.pairwise import noise_table, pairwise_matrices, pairwise_table
+from audioxai.report.thesis.ranks import (
     Contest,
     critical_difference_diagrams,
     groups_alike,
     rank_table,
 )
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import compare
+from audioxai.utils.errors import UserError
+from audioxai.utils.statistics import compare
 
 SOURCE = Source("audio fsdd", (0, 1), "python x.py --profile quick")
 FEW = ("saliency", "integrated_gradients", "random")

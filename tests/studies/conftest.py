@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tiny_data import write_digit_images, write_spoken_digits
+from helpers.tiny_data import write_digit_images, write_spoken_digits
 
-from audio_xai.studies import models
+from audioxai.studies import models
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from audio_xai import cli
-from audio_xai.datasets import DATASETS
-from audio_xai.domains import LogMel, Pixels, Waveform
-from audio_xai.models import checkpoints
-from audio_xai.models.training import TrainingConfig, accuracy
-from audio_xai.studies import models
-from audio_xai.studies.models import (
+from audioxai import cli
+from audioxai.datasets import DATASETS
+from audioxai.domains import LogMel, Pixels, Waveform
+from audioxai.models import checkpoints
+from audioxai.models.training import TrainingConfig, accuracy
+from audioxai.studies import models
+from audioxai.studies.models import (
     Wanted,
     audio_format_for,
     dataset_of,
@@ -22,8 +22,8 @@ from audio_xai.studies.models import (
     load_model,
     weights_path,
 )
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
 
 CPU = torch.device("cpu")
 IMAGES = Wanted("digits_8x8", "official", 60, "small_cnn", 28, TrainingConfig(epochs=2, seed=3))

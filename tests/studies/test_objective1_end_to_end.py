@@ -18,19 +18,19 @@ import pyarrow.parquet
 import pytest
 import torch
 import yaml
-from tiny_data import arguments, options
+from helpers.tiny_data import arguments, options
 
-from audio_xai.metrics import THESIS_METRICS
-from audio_xai.studies.models import load_model
-from audio_xai.studies.objective1 import command
-from audio_xai.studies.objective1.comparison import overlays
-from audio_xai.studies.objective1.config import Objective1Config
-from audio_xai.studies.objective1.plan import cells, paths, scorer
-from audio_xai.utils import store as store_module
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.store import ROW_SCHEMA
-from audio_xai.xai_methods import EXPLAINERS
+from audioxai.metrics import THESIS_METRICS
+from audioxai.studies.models import load_model
+from audioxai.studies.objective1 import command
+from audioxai.studies.objective1.comparison import overlays
+from audioxai.studies.objective1.config import Objective1Config
+from audioxai.studies.objective1.plan import cells, paths, scorer
+from audioxai.utils import store as store_module
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.store import ROW_SCHEMA
+from audioxai.xai_methods import EXPLAINERS
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPTS = {
@@ -40,7 +40,7 @@ SCRIPTS = {
 # The four scripts in one process, which saves importing everything four times.
 ALL_STAGES = f"""
 import runpy
-from audio_xai.studies.objective1 import command, comparison
+from audioxai.studies.objective1 import command, comparison
 print("ready", flush=True)
 for script in {[str(PROJECT / script) for script in SCRIPTS.values()]}:
     try:

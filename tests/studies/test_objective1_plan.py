@@ -5,18 +5,18 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from audio_xai import xai_methods
-from audio_xai.baselines import Black, Silence
-from audio_xai.metrics import THESIS_METRICS
-from audio_xai.models import checkpoints
-from audio_xai.studies.models import dataset_of
-from audio_xai.studies.objective1.config import PROFILES, Objective1Config, options_of
-from audio_xai.studies.objective1.plan import cells, higher_is_better, own_cells, paths, scorer
-from audio_xai.studies.samples import chosen
-from audio_xai.utils.configuration import parse
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods import EXPLAINERS
-from audio_xai.xai_methods.occlusion import Occlusion
+from audioxai import xai_methods
+from audioxai.baselines import Black, Silence
+from audioxai.metrics import THESIS_METRICS
+from audioxai.models import checkpoints
+from audioxai.studies.models import dataset_of
+from audioxai.studies.objective1.config import PROFILES, Objective1Config, options_of
+from audioxai.studies.objective1.plan import cells, higher_is_better, own_cells, paths, scorer
+from audioxai.studies.samples import chosen
+from audioxai.utils.configuration import parse
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods import EXPLAINERS
+from audioxai.xai_methods.occlusion import Occlusion
 
 TINY = Objective1Config(
     images="digits_8x8",

@@ -10,22 +10,22 @@ import pytest
 import soundfile
 import torch
 
-from audio_xai import cli
-from audio_xai.domains import Stft
-from audio_xai.studies.models import dataset_of
-from audio_xai.studies.objective2 import command, explanations
-from audio_xai.studies.objective2.adapted import SHOWN, checks
-from audio_xai.studies.objective2.config import COMPARED, PROFILES, Objective2Config, options_of
-from audio_xai.studies.objective2.explanations import material_of
-from audio_xai.studies.objective2.materials import MATERIALS
-from audio_xai.studies.objective2.parts import own_cells
-from audio_xai.studies.objective2.plan import STUDY, Method, cells, methods_of, place_of, told_in
-from audio_xai.studies.objective2.scores import LOCALISATION, explained, passes_of, units
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.configuration import parse
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.store import Store
-from audio_xai.xai_methods.adaptations import ADAPTATIONS
+from audioxai import cli
+from audioxai.domains import Stft
+from audioxai.studies.models import dataset_of
+from audioxai.studies.objective2 import command, explanations
+from audioxai.studies.objective2.adapted import SHOWN, checks
+from audioxai.studies.objective2.config import COMPARED, PROFILES, Objective2Config, options_of
+from audioxai.studies.objective2.explanations import material_of
+from audioxai.studies.objective2.materials import MATERIALS
+from audioxai.studies.objective2.parts import own_cells
+from audioxai.studies.objective2.plan import STUDY, Method, cells, methods_of, place_of, told_in
+from audioxai.studies.objective2.scores import LOCALISATION, explained, passes_of, units
+from audioxai.utils.commands import run_command
+from audioxai.utils.configuration import parse
+from audioxai.utils.errors import UserError
+from audioxai.utils.store import Store
+from audioxai.xai_methods.adaptations import ADAPTATIONS
 
 SCRIPTS = ("experiments/objective2/audio_adapted_ig.py", "experiments/objective2/evaluate_adaptations.py")
 

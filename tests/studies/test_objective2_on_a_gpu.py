@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from pretended_gpu import CUDA, on_gpu, pretended_gpu
+from helpers.pretended_gpu import CUDA, on_gpu, pretended_gpu
 from test_objective2_end_to_end import rows_of, tiny
 
-from audio_xai.domains import Waveform
-from audio_xai.models import build
-from audio_xai.models.training import Labelled, TrainingConfig, train
-from audio_xai.studies.objective2 import explanations, scores
-from audio_xai.studies.objective2.config import Objective2Config
+from audioxai.domains import Waveform
+from audioxai.models import build
+from audioxai.models.training import Labelled, TrainingConfig, train
+from audioxai.studies.objective2 import explanations, scores
+from audioxai.studies.objective2.config import Objective2Config
 
 KEY = ["dataset", "method", "metric", "sample"]
 

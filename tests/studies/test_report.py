@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 import soundfile
 import torch
-from tiny_data import arguments, options
+from helpers.tiny_data import arguments, options
 
-from audio_xai import cli, datasets
-from audio_xai.studies import cards, report
-from audio_xai.studies.cards import grouped, speaker_attributes
-from audio_xai.studies.galleries import Gallery, objective1_gallery
-from audio_xai.studies.objective1 import comparison
-from audio_xai.studies.objective1.plan import cells
-from audio_xai.studies.report import ReportConfig, make_report
-from audio_xai.studies.stored import Folders, objective1_config_in
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
+from audioxai import cli, datasets
+from audioxai.studies import cards, report
+from audioxai.studies.cards import grouped, speaker_attributes
+from audioxai.studies.galleries import Gallery, objective1_gallery
+from audioxai.studies.objective1 import comparison
+from audioxai.studies.objective1.plan import cells
+from audioxai.studies.report import ReportConfig, make_report
+from audioxai.studies.stored import Folders, objective1_config_in
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
 
 STUDY1 = {
     "image_resolutions": [28],
@@ -115,16 +115,14 @@ def test_an_answer_of_another_profile_is_not_shown_as_the_one_asked_for(answered
     with pytest.raises(UserError) as refused:
         make_report(replace(answered, profile="standard"))
     for number in "12":
-        told = (
-            f"the answer of Objective {number} that is there is of profile quick, not standard; run audio-xai compare"
-        )
+        told = f"the answer of Objective {number} that is there is of profile quick, not standard; run audioxai compare"
         assert f"{told} --objective {number} --profile standard" in str(refused.value)
     summary = Path(answered.results) / "summaries" / "objective2.json"
     summary.write_text(json.dumps(SUMMARY2 | {"context": {"profile": "full"}}), encoding="utf-8")
     made = make_report(replace(answered, profile="quick"))
     assert [line for line in made.left_out if "Objective 2" in line] == [
         "Left out: the answer of Objective 2 that is there is of profile full, not quick; "
-        "run audio-xai compare --objective 2 --profile quick"
+        "run audioxai compare --objective 2 --profile quick"
     ]
     assert {clip["group"].split(":")[0] for clip in gallery_of(made.written[0])} == {"Objective 1"}
 

@@ -11,20 +11,20 @@ import nbformat
 import pandas as pd
 import pytest
 import torch
+from helpers.tiny_data import arguments, options
 from nbclient import NotebookClient
-from tiny_data import arguments, options
 
-from audio_xai.core import target_scores
-from audio_xai.studies import stored, thesis
-from audio_xai.studies.galleries import Gallery, objective1_galleries, objective2_galleries
-from audio_xai.studies.models import load_model
-from audio_xai.studies.objective1.comparison import load_rows
-from audio_xai.studies.objective1.plan import cells, paths
-from audio_xai.studies.stored import Folders, objective1_config_in, objective1_repeats, objective2_config_in
-from audio_xai.studies.thesis import PROFILES, ThesisConfig, make_pages
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.configuration import parse
-from audio_xai.utils.errors import UserError
+from audioxai.core import target_scores
+from audioxai.studies import stored, thesis
+from audioxai.studies.galleries import Gallery, objective1_galleries, objective2_galleries
+from audioxai.studies.models import load_model
+from audioxai.studies.objective1.comparison import load_rows
+from audioxai.studies.objective1.plan import cells, paths
+from audioxai.studies.stored import Folders, objective1_config_in, objective1_repeats, objective2_config_in
+from audioxai.studies.thesis import PROFILES, ThesisConfig, make_pages
+from audioxai.utils.commands import run_command
+from audioxai.utils.configuration import parse
+from audioxai.utils.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOK = PROJECT / "notebooks" / "results_analysis.ipynb"

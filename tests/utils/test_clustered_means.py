@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import (
+from audioxai.utils.errors import UserError
+from audioxai.utils.statistics import (
     cluster_mean,
     contrast,
     crossed_interval,

@@ -8,9 +8,9 @@ import sys
 import pytest
 from safetensors import SafetensorError
 
-from audio_xai.utils.commands import OneLineParser, run_command, storage_errors
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.files import replacing, write_text
+from audioxai.utils.commands import OneLineParser, run_command, storage_errors
+from audioxai.utils.errors import UserError
+from audioxai.utils.files import replacing, write_text
 
 
 def raising(error):
@@ -123,7 +123,7 @@ def test_parsers_complain_in_one_line(capsys):
 
 def test_exit_codes_reach_the_shell():
     program = (
-        "import sys; from audio_xai.utils.commands import run_command; from audio_xai.utils.errors import UserError\n"
+        "import sys; from audioxai.utils.commands import run_command; from audioxai.utils.errors import UserError\n"
         "def main(argv): raise {'user': UserError('mend this'), 'defect': ValueError('defect')}[argv[0]]\n"
         "raise SystemExit(run_command(main))"
     )

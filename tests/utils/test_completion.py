@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_xai.utils.completion import Completion
+from audioxai.utils.completion import Completion
 
 COMPLETION = Completion(
     program="my-tool",

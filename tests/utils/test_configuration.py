@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
-from audio_xai.utils.configuration import parse, save_yaml
-from audio_xai.utils.errors import UserError
+from audioxai.utils.configuration import parse, save_yaml
+from audioxai.utils.errors import UserError
 
 
 def option(default):

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from audio_xai.utils.files import replacing, write_json, write_text
+from audioxai.utils.files import replacing, write_json, write_text
 
 
 def names(folder):

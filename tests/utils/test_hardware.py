@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.hardware import (
+from audioxai.utils.errors import UserError
+from audioxai.utils.hardware import (
     CELLS_PER_CALL_CPU,
     CELLS_PER_CALL_CUDA,
     inputs_per_call,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import (
+from audioxai.utils.errors import UserError
+from audioxai.utils.statistics import (
     cluster_mean,
     cluster_table,
     cohens_dz,

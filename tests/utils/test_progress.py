@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from audio_xai.utils.progress import bar, track
+from audioxai.utils.progress import bar, track
 
 
 class Terminal(io.StringIO):

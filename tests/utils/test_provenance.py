@@ -2,8 +2,8 @@
 
 import subprocess
 
-from audio_xai.utils import provenance
-from audio_xai.utils.provenance import git_commit
+from audioxai.utils import provenance
+from audioxai.utils.provenance import git_commit
 
 
 def git(folder, *arguments):

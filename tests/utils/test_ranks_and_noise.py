@@ -6,8 +6,8 @@ import pytest
 from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.statistics import critical_difference, friedman_p, metric_noise, rank_stability
+from audioxai.utils.errors import UserError
+from audioxai.utils.statistics import critical_difference, friedman_p, metric_noise, rank_stability
 
 
 def study(speakers: int = 10, clips: int = 4, noise: float = 0.3, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:

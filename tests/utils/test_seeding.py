@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from audio_xai.utils.seeding import content_key, content_keys, derived_seed, generator
+from audioxai.utils.seeding import content_key, content_keys, derived_seed, generator
 
 
 # Every file name and every random number of every result rests on these: they must never change.

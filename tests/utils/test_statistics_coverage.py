@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audio_xai.utils.errors import UserError
+from audioxai.utils.errors import UserError
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "statistics_coverage.py"
 SIMULATIONS = 200

@@ -13,10 +13,10 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from audio_xai.utils import store as store_module
-from audio_xai.utils.commands import run_command
-from audio_xai.utils.errors import UserError
-from audio_xai.utils.store import ROW_SCHEMA, Store
+from audioxai.utils import store as store_module
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.store import ROW_SCHEMA, Store
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_the_configuration_is_plain_yaml(store):
 def test_lines_of_several_processes_do_not_mix_in_the_log(store):
     long = "ü" * 20_000
     program = (
-        "import sys; from pathlib import Path; from audio_xai.utils.store import Store\n"
+        "import sys; from pathlib import Path; from audioxai.utils.store import Store\n"
         f"for line in range(40): Store(Path(sys.argv[1]), 'study1').log('explained', line=line, text={long!r})"
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, str(store.root)]) for _ in range(3)]

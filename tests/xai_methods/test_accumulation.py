@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from helpers.tiny_models import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import draw
 from torch import Tensor
 
-from audio_xai.xai_methods.accumulation import add_by_sample
+from audioxai.xai_methods.accumulation import add_by_sample
 
 
 def slow_sums(samples: int, places: Tensor, worth: Tensor) -> Tensor:

@@ -6,20 +6,20 @@ import math
 import captum.attr
 import pytest
 import torch
-from tiny_models import Counting, Function, Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
+from helpers.tiny_models import Counting, Function, Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 
-from audio_xai.baselines import BandNoise, Constant, Inaudible, References, Silence
-from audio_xai.core import Explainer, configuration_of
-from audio_xai.domains import Domain, LogMel, Pixels, Waveform
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.adaptations import ADAPTATIONS, DUAL_SMOOTHING_CELLS, Setting, adaptation, suited
-from audio_xai.xai_methods.audibility import inaudible_share
-from audio_xai.xai_methods.combinations import BalancedMean, Integrating, MeanOf, Smoothed
-from audio_xai.xai_methods.explained_scores import LogOdds
-from audio_xai.xai_methods.path_integral import PathIntegral
-from audio_xai.xai_methods.paths import FadeIn, FromDrawn, LevelCrossfade, Straight
-from audio_xai.xai_methods.quadrature import Midpoint
+from audioxai.baselines import BandNoise, Constant, Inaudible, References, Silence
+from audioxai.core import Explainer, configuration_of
+from audioxai.domains import Domain, LogMel, Pixels, Waveform
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.adaptations import ADAPTATIONS, DUAL_SMOOTHING_CELLS, Setting, adaptation, suited
+from audioxai.xai_methods.audibility import inaudible_share
+from audioxai.xai_methods.combinations import BalancedMean, Integrating, MeanOf, Smoothed
+from audioxai.xai_methods.explained_scores import LogOdds
+from audioxai.xai_methods.path_integral import PathIntegral
+from audioxai.xai_methods.paths import FadeIn, FromDrawn, LevelCrossfade, Straight
+from audioxai.xai_methods.quadrature import Midpoint
 
 LEVELS = LogMel(8_000, 0.25, bands=16, frames=12)
 WAVEFORM = Waveform(4_000, 0.1)

@@ -4,16 +4,16 @@ import weakref
 
 import pytest
 import torch
+from helpers.tiny_models import Function, draw, tiny_cnn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import Function, draw, tiny_cnn
 from torch import Tensor, nn
 
-from audio_xai.baselines import Constant, References
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.path_integral import PathIntegral
-from audio_xai.xai_methods.paths import FadeIn, FromDrawn, Path, Straight
-from audio_xai.xai_methods.quadrature import Doubling, Midpoint, Trapezoid
+from audioxai.baselines import Constant, References
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.path_integral import PathIntegral
+from audioxai.xai_methods.paths import FadeIn, FromDrawn, Path, Straight
+from audioxai.xai_methods.quadrature import Doubling, Midpoint, Trapezoid
 
 ZERO = Straight(Constant(0.0))
 LEVELS = (-40.0 + 15.0 * draw(6, 1, 12, 10, seed=2)).clamp(-80.0, 0.0)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
-from explainer_cases import MODELS, case
-from tiny_models import Function, Linear, draw
+from helpers.explainer_cases import MODELS, case
+from helpers.tiny_models import Function, Linear, draw
 
-from audio_xai.baselines import Constant, Silence
-from audio_xai.domains import LogMel
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.controls import Edges, Energy
-from audio_xai.xai_methods.smooth_grad import SmoothGrad
+from audioxai.baselines import Constant, Silence
+from audioxai.domains import LogMel
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.controls import Edges, Energy
+from audioxai.xai_methods.smooth_grad import SmoothGrad
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 UNASKED = Function(lambda _: pytest.fail("a control asked the model"))

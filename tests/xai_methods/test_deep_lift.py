@@ -3,15 +3,15 @@
 import pytest
 import torch
 from captum.attr import DeepLift as CaptumDeepLift
-from explainer_cases import BASELINE, MODELS, case
-from tiny_models import FunctionalRelu, ReusedRelu, draw, nothing_touched, seeded
+from helpers.explainer_cases import BASELINE, MODELS, case
+from helpers.tiny_models import FunctionalRelu, ReusedRelu, draw, nothing_touched, seeded
 from torch import nn
 
-from audio_xai.baselines import Constant
-from audio_xai.domains import Pixels
-from audio_xai.models import build
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.deep_lift import DeepLift
+from audioxai.baselines import Constant
+from audioxai.domains import Pixels
+from audioxai.models import build
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.deep_lift import DeepLift
 
 
 def test_is_the_rescale_rule() -> None:

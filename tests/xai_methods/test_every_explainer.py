@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from explainer_cases import BASELINE, MODELS, REAL, case, registered
-from tiny_models import (
+from helpers.explainer_cases import BASELINE, MODELS, REAL, case, registered
+from helpers.tiny_models import (
     Counting,
     Function,
     Linear,
@@ -18,10 +18,10 @@ from tiny_models import (
 )
 from torch import nn
 
-from audio_xai.core import Explainer, configuration_of
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods import EXPLAINERS, explainer
+from audioxai.core import Explainer, configuration_of
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods import EXPLAINERS, explainer
 
 EVERY = pytest.mark.parametrize("name", EXPLAINERS)
 EVERY_REAL = pytest.mark.parametrize("name", REAL)

@@ -4,20 +4,20 @@ import math
 
 import pytest
 import torch
-from tiny_models import Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
+from helpers.tiny_models import Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio_xai.baselines import Silence
-from audio_xai.core import Explainer
-from audio_xai.domains import Domain, ErbBands, Invertible, LogMel, Pixels, Stft, Waveform
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.explain_in import explain_in, seen_in
-from audio_xai.xai_methods.integrated_gradients import IntegratedGradients
-from audio_xai.xai_methods.path_integral import PathIntegral
-from audio_xai.xai_methods.paths import Amplified, FadeIn, Straight
-from audio_xai.xai_methods.pullback import Bandwise, PullBack, mean_gradient, pulled_back
-from audio_xai.xai_methods.quadrature import Midpoint
+from audioxai.baselines import Silence
+from audioxai.core import Explainer
+from audioxai.domains import Domain, ErbBands, Invertible, LogMel, Pixels, Stft, Waveform
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.explain_in import explain_in, seen_in
+from audioxai.xai_methods.integrated_gradients import IntegratedGradients
+from audioxai.xai_methods.path_integral import PathIntegral
+from audioxai.xai_methods.paths import Amplified, FadeIn, Straight
+from audioxai.xai_methods.pullback import Bandwise, PullBack, mean_gradient, pulled_back
+from audioxai.xai_methods.quadrature import Midpoint
 
 RATE_HZ, DURATION_S = 4_000, 0.125
 LEVELS = LogMel(RATE_HZ, DURATION_S, bands=12, frames=8, window_s=0.032)

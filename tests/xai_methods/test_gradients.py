@@ -3,9 +3,9 @@
 import captum.attr
 import pytest
 import torch
-from explainer_cases import MODELS, case
+from helpers.explainer_cases import MODELS, case
 
-from audio_xai.xai_methods.gradients import InputXGradient, Saliency
+from audioxai.xai_methods.gradients import InputXGradient, Saliency
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 

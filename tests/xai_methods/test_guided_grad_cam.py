@@ -6,14 +6,14 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
-from explainer_cases import MODELS, case
-from tiny_models import FunctionalRelu, ReusedRelu, draw, nothing_touched, seeded
+from helpers.explainer_cases import MODELS, case
+from helpers.tiny_models import FunctionalRelu, ReusedRelu, draw, nothing_touched, seeded
 from torch import Tensor, nn
 
-from audio_xai.domains import Pixels, Waveform
-from audio_xai.models import build
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.cam import GuidedGradCam, last_convolution
+from audioxai.domains import Pixels, Waveform
+from audioxai.models import build
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.cam import GuidedGradCam, last_convolution
 
 
 class GuidedReluFunction(torch.autograd.Function):

@@ -4,17 +4,17 @@ import captum.attr
 import numpy as np
 import pytest
 import torch
-from explainer_cases import BASELINE, MODELS, case
-from tiny_models import Function, draw
+from helpers.explainer_cases import BASELINE, MODELS, case
+from helpers.tiny_models import Function, draw
 
-from audio_xai.baselines import Black, Silence
-from audio_xai.domains import LogMel
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.integrated_gradients import IntegratedGradients
-from audio_xai.xai_methods.path_integral import PathIntegral
-from audio_xai.xai_methods.paths import Straight
-from audio_xai.xai_methods.quadrature import GaussLegendre, Left, Midpoint, Right
+from audioxai.baselines import Black, Silence
+from audioxai.domains import LogMel
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.integrated_gradients import IntegratedGradients
+from audioxai.xai_methods.path_integral import PathIntegral
+from audioxai.xai_methods.paths import Straight
+from audioxai.xai_methods.quadrature import GaussLegendre, Left, Midpoint, Right
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 

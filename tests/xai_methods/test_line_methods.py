@@ -5,17 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from explainer_cases import BASELINE, MODELS, case
+from helpers.explainer_cases import BASELINE, MODELS, case
+from helpers.tiny_models import Function, Linear, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import Function, Linear, draw
 from torch import nn
 
-from audio_xai.baselines import Constant
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.explained_scores import Lead, LogOdds
-from audio_xai.xai_methods.line_methods import GuidedIntegratedGradients, Idgi, LineMethod
+from audioxai.baselines import Constant
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.explained_scores import Lead, LogOdds
+from audioxai.xai_methods.line_methods import GuidedIntegratedGradients, Idgi, LineMethod
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 EVERY_METHOD = pytest.mark.parametrize("method", [GuidedIntegratedGradients, Idgi])

@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
-from explainer_cases import BASELINE, MODELS, case
-from tiny_models import Linear, draw
+from helpers.explainer_cases import BASELINE, MODELS, case
+from helpers.tiny_models import Linear, draw
 from torch import Tensor, nn
 
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.occlusion import Occlusion
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.occlusion import Occlusion
 
 
 def patches(shape: tuple[int, ...], per_side: int) -> list[tuple[slice, ...]]:

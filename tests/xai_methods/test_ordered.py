@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from tiny_models import Function, Linear, draw, nothing_touched, tiny_cnn
+from helpers.tiny_models import Function, Linear, draw, nothing_touched, tiny_cnn
 from torch import Tensor, nn
 
-from audio_xai.baselines import BandNoise, Constant, blurred
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.accumulation import shared_out
-from audio_xai.xai_methods.ordered import OrderedIntegratedGradients
-from audio_xai.xai_methods.paths import InTurns, turns_of
+from audioxai.baselines import BandNoise, Constant, blurred
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.accumulation import shared_out
+from audioxai.xai_methods.ordered import OrderedIntegratedGradients
+from audioxai.xai_methods.paths import InTurns, turns_of
 
 FLOOR_DB = -80.0
 TRAINING = (-45.0 + 15.0 * draw(40, 1, 16, 12, seed=1)).clamp(FLOOR_DB, 0.0)

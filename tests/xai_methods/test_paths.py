@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import scipy.integrate
 import torch
+from helpers.tiny_models import Function, Linear, draw, tiny_cnn, tiny_waveform_cnn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import Function, Linear, draw, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 
-from audio_xai.baselines import BandNoise, Blur, Constant, References, Silence, SpeechShapedNoise, blurred
-from audio_xai.domains import LogMel
-from audio_xai.utils.errors import UserError
-from audio_xai.xai_methods.path_integral import PathIntegral
-from audio_xai.xai_methods.paths import (
+from audioxai.baselines import BandNoise, Blur, Constant, References, Silence, SpeechShapedNoise, blurred
+from audioxai.domains import LogMel
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.path_integral import PathIntegral
+from audioxai.xai_methods.paths import (
     Amplified,
     FadeIn,
     FromDrawn,
@@ -27,7 +27,7 @@ from audio_xai.xai_methods.paths import (
     Straight,
     WaveformCrossfade,
 )
-from audio_xai.xai_methods.quadrature import Left, Midpoint
+from audioxai.xai_methods.quadrature import Left, Midpoint
 
 DOMAIN = LogMel(8_000, 0.25, bands=16, frames=12)
 TRAINING = (-45.0 + 15.0 * draw(21, 1, 16, 12, seed=1)).clamp(-80.0, 0.0)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import quantus
 import torch
-from metric_cases import Gradient, case
-from tiny_models import Counting, Linear, draw, nothing_touched
+from helpers.metric_cases import Gradient, case
+from helpers.quantus_runs import QUIET, call_quantus
+from helpers.tiny_models import Counting, Linear, draw, nothing_touched
 from torch import Tensor, nn
 
-from audio_xai.baselines import Constant
-from audio_xai.metrics import axiomatic
-from audio_xai.metrics.quantus_compat.axiomatic import Completeness, InputInvariance, NonSensitivity
-from audio_xai.utils.errors import UserError
-from quantus_parity.runs import QUIET, call_quantus
+from audioxai.baselines import Constant
+from audioxai.metrics import axiomatic
+from audioxai.metrics.quantus_compat.axiomatic import Completeness, InputInvariance, NonSensitivity
+from audioxai.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 BASELINES = pytest.mark.parametrize("baseline", ["black", "white", "mean", "uniform", 0.25])

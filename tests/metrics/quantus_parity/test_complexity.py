@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import quantus
 import torch
-from metric_cases import case
+from helpers.metric_cases import case
+from helpers.quantus_runs import QUIET, call_quantus
 
-from audio_xai.metrics import complexity
-from audio_xai.metrics.quantus_compat.complexity import Complexity, EffectiveComplexity, Sparseness
-from quantus_parity.runs import QUIET, call_quantus
+from audioxai.metrics import complexity
+from audioxai.metrics.quantus_compat.complexity import Complexity, EffectiveComplexity, Sparseness
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 SETTINGS = pytest.mark.parametrize("settings", [{}, {"normalise": False}, {"abs": False}])

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import quantus
 import torch
-from metric_cases import Gradient
-from tiny_models import Counting, Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
+from helpers.metric_cases import Gradient
+from helpers.quantus_runs import QUIET, call_quantus
+from helpers.tiny_models import Counting, Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 
-from audio_xai.metrics.batch import PassMetric
-from audio_xai.metrics.quantus_compat import faithfulness
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
-from quantus_parity.runs import QUIET, call_quantus
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.quantus_compat import faithfulness
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 MODELS = {
     "image": (tiny_cnn, (1, 12, 8)),

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import quantus
 import torch
-from metric_cases import case
-from tiny_models import draw
+from helpers.metric_cases import case
+from helpers.quantus_runs import QUIET, call_quantus
+from helpers.tiny_models import draw
 from torch import Tensor
 
-from audio_xai.metrics import localisation
-from audio_xai.metrics.quantus_compat.localisation import (
+from audioxai.metrics import localisation
+from audioxai.metrics.quantus_compat.localisation import (
     AttributionLocalisation,
     Focus,
     PointingGame,
@@ -20,8 +21,7 @@ from audio_xai.metrics.quantus_compat.localisation import (
     TopKIntersection,
     mosaic_masks,
 )
-from audio_xai.utils.errors import UserError
-from quantus_parity.runs import QUIET, call_quantus
+from audioxai.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 PAIRS = {

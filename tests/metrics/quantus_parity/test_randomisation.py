@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import quantus
 import torch
-from metric_cases import Gradient, case
-from tiny_models import Counting, nothing_touched, with_hooks_and_marks
+from helpers.metric_cases import Gradient, case
+from helpers.quantus_runs import QUIET, call_quantus
+from helpers.tiny_models import Counting, nothing_touched, with_hooks_and_marks
 from torch import nn
 
-from audio_xai.metrics.quantus_compat.randomisation import MPRT, EfficientMPRT, RandomLogit, SmoothMPRT
-from audio_xai.metrics.randomisation import cascade
-from audio_xai.utils import hardware
-from audio_xai.utils.errors import UserError
-from quantus_parity.runs import QUIET, call_quantus
+from audioxai.metrics.quantus_compat.randomisation import MPRT, EfficientMPRT, RandomLogit, SmoothMPRT
+from audioxai.metrics.randomisation import cascade
+from audioxai.utils import hardware
+from audioxai.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 SEEDS = pytest.mark.parametrize("seed", [0, 42])

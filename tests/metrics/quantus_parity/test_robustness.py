@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import quantus
 import torch
-from metric_cases import Gradient, case
-from tiny_models import Counting, Function, draw, nothing_touched, with_hooks_and_marks
+from helpers.metric_cases import Gradient, case
+from helpers.quantus_runs import QUIET, call_quantus
+from helpers.tiny_models import Counting, Function, draw, nothing_touched, with_hooks_and_marks
 
-from audio_xai.metrics.quantus_compat.robustness import (
+from audioxai.metrics.quantus_compat.robustness import (
     AvgSensitivity,
     LocalLipschitzEstimate,
     MaxSensitivity,
     RelativeInputStability,
 )
-from audio_xai.metrics.robustness import AverageSensitivity, SignalNoise
-from audio_xai.utils import hardware
-from quantus_parity.runs import QUIET, call_quantus
+from audioxai.metrics.robustness import AverageSensitivity, SignalNoise
+from audioxai.utils import hardware
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 PAIRS: dict[str, tuple[Any, Any]] = {

@@ -1,0 +1,49 @@
+"""Absent is one value everywhere: silence, black, or any other."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from audioxai.domains import Domain
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No sound: every cell holds what the domain's analysis makes of zeros (the floor in dB, 0 in a waveform)."""
+
+    domain: Domain
+
+    name: ClassVar[str] = "silence"
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Constant tensor at the domain's silence."""
+        return torch.full_like(inputs, self.domain.silence_value)
+
+
+@dataclass(frozen=True)
+class Black:
+    """No light: every pixel is 0."""
+
+    name: ClassVar[str] = "black"
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """All-zero tensor."""
+        return torch.zeros_like(inputs)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One stated value everywhere, in the inputs' unit; ``Constant(0.0)`` on a dB spectrogram is the loudest sound."""
+
+    value: float
+
+    @property
+    def name(self) -> str:
+        """``constant`` and the value."""
+        return f"constant {self.value:g}"
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Constant tensor."""
+        return torch.full_like(inputs, self.value)

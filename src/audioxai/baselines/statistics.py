@@ -1,0 +1,199 @@
+"""Absent is what is usual: statistics of a training set, and members of it."""
+
+from dataclasses import InitVar, dataclass
+from typing import ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import content_key, content_keys, generator
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers learnt from a training set; configurations know them by shape and fingerprint.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the numbers.
+    fingerprint : int
+        Depends on the numbers alone.
+    numbers : Tensor
+        Given once, and kept as :attr:`values`.
+    """
+
+    shape: tuple[int, ...]
+    fingerprint: int
+    numbers: InitVar[Tensor]
+
+    def __post_init__(self, numbers: Tensor) -> None:
+        vars(self)["kept"] = numbers
+
+    @classmethod
+    def of(cls, numbers: Tensor) -> "Table":
+        """Table of a copy of these numbers.
+
+        Raises
+        ------
+        UserError
+            If one is NaN or infinite.
+        """
+        if not bool(torch.isfinite(numbers).all()):
+            raise UserError("what was learnt from the training inputs contains NaN or infinity; repair those inputs")
+        own = numbers.detach().cpu().clone()
+        return cls(tuple(own.shape), content_key(own), own)
+
+    @property
+    def values(self) -> Tensor:
+        """The numbers, on the CPU; not to be written to."""
+        return cast(Tensor, vars(self)["kept"])
+
+    def beside(self, inputs: Tensor) -> Tensor:
+        """The numbers in the inputs' precision and place, expanded to their shape.
+
+        Raises
+        ------
+        UserError
+            If they do not fit.
+        """
+        sample = tuple(inputs.shape[1:])
+        if len(sample) != len(self.shape) or any(
+            own not in (1, size) for own, size in zip(self.shape, sample, strict=True)
+        ):
+            raise UserError(
+                f"the baseline was learnt from inputs of shape {self.shape} but is asked for inputs of {sample}; "
+                "learn it from training inputs of the same domain and resolution"
+            )
+        return self.values.to(inputs).expand_as(inputs)
+
+
+@dataclass(frozen=True)
+class DatasetMean:
+    """Mean of the training set, cell by cell."""
+
+    table: Table
+
+    name: ClassVar[str] = "dataset mean"
+
+    @classmethod
+    def of(cls, training_inputs: Tensor) -> "DatasetMean":
+        """Learn it from training inputs ``(samples, 1, …)``."""
+        return cls(Table.of(_training(training_inputs).double().mean(0)))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The same for every input."""
+        return self.table.beside(inputs).clone()
+
+
+@dataclass(frozen=True)
+class DatasetMedian:
+    """Median of the training set, cell by cell."""
+
+    table: Table
+
+    name: ClassVar[str] = "dataset median"
+
+    @classmethod
+    def of(cls, training_inputs: Tensor) -> "DatasetMedian":
+        """Learn it from training inputs ``(samples, 1, …)``; of an even number, the mean of the middle two."""
+        values = _training(training_inputs).double().numpy()
+        return cls(Table.of(torch.from_numpy(np.median(values, axis=0))))
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The same for every input."""
+        return self.table.beside(inputs).clone()
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """Level below which each frequency band of the training set seldom falls: what is there when nobody speaks."""
+
+    table: Table
+    quantile: float
+
+    name: ClassVar[str] = "noise floor"
+
+    @classmethod
+    def of(cls, training_levels: Tensor, quantile: float = 0.1) -> "NoiseFloor":
+        """Learn it from training spectrograms ``(samples, 1, bands, frames)`` in dB, over samples and frames."""
+        return cls(_band_quantile(training_levels, quantile), quantile)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The same for every input and frame."""
+        return self.table.beside(inputs).clone()
+
+
+@dataclass(frozen=True)
+class LowEnergy:
+    """The input's quiet cells; loud ones are cut down to the level below which a share of their band usually lies."""
+
+    table: Table
+    quantile: float
+
+    name: ClassVar[str] = "low energy"
+
+    @classmethod
+    def of(cls, training_levels: Tensor, quantile: float = 0.25) -> "LowEnergy":
+        """Learn the levels from training spectrograms ``(samples, 1, bands, frames)`` in dB."""
+        return cls(_band_quantile(training_levels, quantile), quantile)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """``min(L, level of the band)``."""
+        return torch.minimum(inputs.detach(), self.table.beside(inputs))
+
+
+@dataclass(frozen=True)
+class References:
+    """Members of the training set: absent is not nothing but some other sound (expected gradients)."""
+
+    table: Table
+    seed: int = 0
+
+    name: ClassVar[str] = "references"
+
+    @classmethod
+    def of(cls, training_inputs: Tensor, count: int = 64, seed: int = 0) -> "References":
+        """Choose ``count`` of the training inputs ``(samples, 1, …)`` at random, all where there are fewer."""
+        order = torch.randperm(len(_training(training_inputs)), generator=generator("choice of references", seed))
+        return cls(Table.of(training_inputs[order[:count]]), seed)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """First reference of every sample."""
+        return self.drawn(inputs, 0)
+
+    def drawn(self, inputs: Tensor, draw: int) -> Tensor:
+        """Reference number ``draw`` of every sample, in an order of its own, no one twice until all had their turn."""
+        if tuple(inputs.shape[1:]) != self.table.shape[1:]:
+            raise UserError(
+                f"the references have shape {self.table.shape[1:]} but the inputs {tuple(inputs.shape[1:])}; choose "
+                "them from training inputs of the same domain and resolution"
+            )
+        count = self.table.shape[0]
+        chosen = [_order(key, count, self.seed)[draw % count] for key in content_keys(inputs)]
+        return self.table.values[torch.stack(chosen)].to(inputs)
+
+
+def _order(key: int, count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=generator("order of references", seed, key))
+
+
+def _training(inputs: Tensor) -> Tensor:
+    if inputs.ndim < 3 or len(inputs) == 0:
+        raise UserError(
+            f"training inputs have shape {tuple(inputs.shape)}; give at least one sample of shape (samples, 1, …)"
+        )
+    return inputs.detach().cpu()
+
+
+def _band_quantile(levels: Tensor, quantile: float) -> Table:
+    """Quantile of every band over samples and frames, ``(1, bands, 1)``."""
+    if levels.ndim != 4 or not 0.0 <= quantile <= 1.0:
+        raise UserError(
+            f"training spectrograms have shape {tuple(levels.shape)} and quantile is {quantile}; give "
+            "(samples, 1, bands, frames) and a quantile between 0 and 1"
+        )
+    values = _training(levels).double().numpy()
+    return Table.of(torch.from_numpy(np.quantile(values, quantile, axis=(0, 3)))[..., None])

@@ -1,0 +1,192 @@
+"""Recordings of any kind to waveforms of one kind.
+
+Idea: mono (mean of the channels) → leading and trailing silence off → resampled → peak 1 → cut or padded.
+Conventions: waveforms are float32 ``(time,)`` in [−1, 1]; decibels are relative to the recording's own peak.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from audioxai.datasets.records import Skipped
+from audioxai.utils.errors import UserError
+from audioxai.utils.progress import track
+
+Waveform = NDArray[np.float32]
+
+AUDIO_SUFFIXES = frozenset(
+    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64"}
+)
+SILENCE_PEAK_DB = -90.0
+TRIM_FRAME_S = 0.02
+# A damaged header may announce years of sound; nothing here is longer than a spoken word.
+LONGEST_RECORDING_S = 600.0
+# Below this share of the announced length a file is cut off; MP3 headers only estimate the length.
+COMPLETE_SHARE = 0.9
+
+
+class UnusableFile(Exception):  # noqa: N818
+    """A recording that cannot be used; it is skipped and counted, the others go on."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """What every recording is turned into.
+
+    Attributes
+    ----------
+    sample_rate_hz : int
+        Rate after resampling.
+    duration_s : float
+        Length after cutting or zero-padding.
+    placement : str
+        ``centre`` cuts or pads both ends alike, ``start`` keeps the beginning and works on the end.
+    trim_below_peak_db : float or None
+        Leading and trailing frames of 20 ms whose RMS is further below that of the loudest frame are taken off;
+        None trims nothing.
+    peak_normalise : bool
+        Whether the largest magnitude becomes 1.
+
+    Raises
+    ------
+    UserError
+        If a value is out of its range.
+    """
+
+    sample_rate_hz: int
+    duration_s: float
+    placement: Literal["centre", "start"]
+    trim_below_peak_db: float | None
+    peak_normalise: bool
+
+    def __post_init__(self) -> None:
+        if self.sample_rate_hz < 1:
+            raise UserError(f"sample_rate_hz is {self.sample_rate_hz}; give a positive rate such as 16000")
+        if not 1 <= self.samples <= LONGEST_RECORDING_S * self.sample_rate_hz:
+            raise UserError(f"duration_s is {self.duration_s}; give a length between one sample and ten minutes")
+        if self.placement not in ("centre", "start"):
+            raise UserError(f"placement is {self.placement!r}; it has to be 'centre' or 'start'")
+        if self.trim_below_peak_db is not None and not self.trim_below_peak_db > 0:
+            raise UserError(f"trim_below_peak_db is {self.trim_below_peak_db}; give a positive number or None")
+
+    @property
+    def samples(self) -> int:
+        """Length in samples."""
+        length = self.duration_s * self.sample_rate_hz
+        return round(length) if np.isfinite(length) else 0
+
+
+def read_waveform(path: Path, audio_format: AudioFormat) -> Waveform:
+    """Waveform ``(audio_format.samples,)`` of any file that libsndfile reads.
+
+    Raises
+    ------
+    UnusableFile
+        If the file is unreadable, empty, cut off, silent, not finite or much too long.
+    """
+    mono, rate_hz = _read_mono(path)
+    if audio_format.trim_below_peak_db is not None:
+        mono = trim_silence(mono, rate_hz, audio_format.trim_below_peak_db)
+    if rate_hz != audio_format.sample_rate_hz:
+        mono = soxr.resample(mono, rate_hz, audio_format.sample_rate_hz, quality="HQ")
+    peak = float(np.abs(mono).max(initial=0.0))
+    if peak == 0.0:
+        raise UnusableFile(path, f"nothing is left at {audio_format.sample_rate_hz} Hz")
+    if audio_format.peak_normalise:
+        mono = mono / np.float32(peak)
+    return fit_length(mono, audio_format.samples, audio_format.placement)
+
+
+def _read_mono(path: Path) -> tuple[Waveform, int]:
+    if path.suffix.lower() == ".raw":
+        raise UnusableFile(path, "headerless audio states no rate; convert it to WAV or FLAC")
+    try:
+        if path.stat().st_size == 0:
+            raise UnusableFile(path, "empty file")
+        with soundfile.SoundFile(path) as file:
+            if file.frames > LONGEST_RECORDING_S * file.samplerate:
+                raise UnusableFile(path, f"longer than {LONGEST_RECORDING_S:.0f} s")
+            rate_hz, announced = int(file.samplerate), int(file.frames)
+            channels = file.read(dtype="float32", always_2d=True)
+    except OSError as error:
+        raise UnusableFile(path, f"unreadable ({error.strerror})") from error
+    except soundfile.LibsndfileError as error:
+        raise UnusableFile(path, f"unreadable ({error.error_string})") from error
+    if len(channels) < COMPLETE_SHARE * announced:
+        raise UnusableFile(path, f"cut off ({len(channels)} of {announced} samples)")
+    mono = np.ascontiguousarray(channels.mean(axis=1))
+    _require_sound(path, mono)
+    return mono, rate_hz
+
+
+def _require_sound(path: Path, mono: Waveform) -> None:
+    if mono.size == 0:
+        raise UnusableFile(path, "empty (no samples)")
+    if not bool(np.isfinite(mono).all()):
+        raise UnusableFile(path, "not finite (NaN or infinite samples)")
+    if np.abs(mono).max() < 10 ** (SILENCE_PEAK_DB / 20):
+        raise UnusableFile(path, f"silent (peak below {SILENCE_PEAK_DB:.0f} dB of full scale)")
+
+
+def trim_silence(mono: Waveform, rate_hz: int, below_peak_db: float) -> Waveform:
+    """Part ``(time,)`` from the first to the last frame whose RMS is within ``below_peak_db`` of the loudest's."""
+    frame = max(1, round(TRIM_FRAME_S * rate_hz))
+    # In float64, so that the square of a faint sample is not rounded to zero.
+    padded = np.pad(mono.astype(np.float64), (0, -len(mono) % frame)).reshape(-1, frame)
+    power = np.square(padded).mean(axis=1)
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-below_peak_db / 10))
+    return mono[loud[0] * frame : (loud[-1] + 1) * frame]
+
+
+def fit_length(mono: Waveform, samples: int, placement: str) -> Waveform:
+    """Cut or zero-pad to ``(samples,)``, at both ends (``centre``) or at the end (``start``)."""
+    surplus = len(mono) - samples
+    before = abs(surplus) // 2 if placement == "centre" else 0
+    if surplus >= 0:
+        return mono[before : before + samples]
+    return np.pad(mono, (before, -surplus - before))
+
+
+def read_waveforms(
+    paths: Sequence[Path], audio_format: AudioFormat, workers: int | None = None
+) -> tuple[Waveform, list[int], tuple[Skipped, ...]]:
+    """Waveforms ``(usable, time)`` in the order of ``paths``, the indices that were usable, and the others' reasons.
+
+    One array is allocated for all, and rows are moved up over unusable ones in place: what it takes is what it
+    returns. The outcome does not depend on ``workers`` (by default one thread a core; decoding frees the GIL).
+    """
+    rows = np.empty((len(paths), audio_format.samples), np.float32)
+
+    def read_into(row: int) -> Skipped | None:
+        try:
+            rows[row] = read_waveform(paths[row], audio_format)
+        except UnusableFile as error:
+            return Skipped(error.path, error.reason)
+        return None
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        outcomes = pool.map(read_into, range(len(paths)))
+        # disable=None keeps the bar to terminals.
+        reasons = list(track(outcomes, len(paths), "reading", "file"))
+    usable = [row for row, reason in enumerate(reasons) if reason is None]
+    return _moved_up(rows, usable), usable, tuple(reason for reason in reasons if reason is not None)
+
+
+def _moved_up(rows: Waveform, usable: Sequence[int]) -> Waveform:
+    for target, origin in enumerate(usable):
+        if target != origin:
+            rows[target] = rows[origin]
+    return rows[: len(usable)]

@@ -1,0 +1,261 @@
+"""Putting a dataset in its place: from its public address, or from a folder or archive that is at hand.
+
+Whatever the way, files are gathered in a folder beside the target, checked, described in ``manifest.json`` (written
+last) and put in place with one rename: a folder under a dataset's name is complete or not there.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from audioxai.datasets import DATASETS, audio_mnist, fsdd, mnist
+from audioxai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
+from audioxai.datasets.download import DownloadFailed, check_free_space, download, file_checksum
+from audioxai.datasets.speech import SpeechFolder
+from audioxai.utils.commands import storage_errors
+from audioxai.utils.errors import UserError
+from audioxai.utils.progress import track
+
+MANIFEST = "manifest.json"
+_SEARCH_DEPTH = 3
+_DOWNLOADS = ".downloads"
+
+
+@dataclass(frozen=True)
+class PublicArchive:
+    """An archive on the web without a stable checksum; it has to bring at least ``recordings`` recordings."""
+
+    url: str
+    recordings: int
+    needed_bytes: int
+
+
+@dataclass(frozen=True)
+class PublicFiles:
+    """MNIST's four files on several mirrors, with their md5."""
+
+    mirrors: tuple[str, ...]
+    archive_md5: dict[str, str]
+
+
+PUBLIC: dict[str, PublicArchive | PublicFiles] = {
+    "mnist": PublicFiles(mnist.MIRRORS, mnist.ARCHIVE_MD5),
+    "audio_mnist": PublicArchive(audio_mnist.ARCHIVE_URL, audio_mnist.RECORDINGS, 2_300_000_000),
+    "fsdd": PublicArchive(fsdd.ARCHIVE_URL, fsdd.RECORDINGS, 60_000_000),
+}
+
+
+@dataclass(frozen=True)
+class Located:
+    """A dataset found in a folder; ``inner`` is where ``folder`` belongs below the dataset's own folder."""
+
+    folder: Path
+    inner: str
+
+
+def public_urls(name: str) -> tuple[str, ...]:
+    """Addresses one of which has to answer for the dataset to be downloaded; none if it is not public."""
+    public = PUBLIC.get(name)
+    if public is None:
+        return ()
+    return public.mirrors if isinstance(public, PublicFiles) else (public.url,)
+
+
+def install_from_public(name: str, root: Path, answering: frozenset[str]) -> None:
+    """Download the dataset to ``root/name`` from those of its addresses that are ``answering``.
+
+    Raises
+    ------
+    DownloadFailed
+        If nothing could be downloaded or what came is not the dataset.
+    UserError
+        If the disk is full or must not be written, or something is in the way.
+    """
+    public = PUBLIC[name]
+    require_vacant(root / name)
+    if isinstance(public, PublicFiles):
+        _install_files(name, root, public, [mirror for mirror in public.mirrors if mirror in answering])
+    else:
+        _install_public_archive(name, root, public)
+
+
+def install_from_url(name: str, root: Path, url: str) -> None:
+    """Download an archive from ``url`` and put the dataset in it to ``root/name``."""
+    require_vacant(root / name)
+    _install_downloaded(name, root, url)
+
+
+def install_from_folder(name: str, root: Path, folder: Path) -> None:
+    """Copy the dataset somewhere in ``folder`` to ``root/name``; hidden files stay behind.
+
+    Raises
+    ------
+    UserError
+        If it is not in there, the disk is full or must not be written, or something is in the way.
+    """
+    target = (root / name).resolve()
+    require_vacant(target)
+    located = _require_located(name, folder)
+    with staging(target) as work, storage_errors():
+        check_free_space(work, _size_bytes(located.folder))
+        _copy_visible(located.folder, work / "complete" / located.inner)
+        _finish(name, work / "complete", target, {"source": str(folder)})
+
+
+def install_from_archive(name: str, root: Path, archive: Path, origin: str) -> None:
+    """Unpack the dataset somewhere in ``archive`` to ``root/name``; ``origin`` goes into its manifest.
+
+    Raises
+    ------
+    UserError
+        If it is not in there, the archive is damaged or would write elsewhere, the disk is full or must not be
+        written, or something is in the way.
+    """
+    target = (root / name).resolve()
+    require_vacant(target)
+    with staging(target) as work:
+        (work / "unpacked").mkdir()
+        unpack(archive, work / "unpacked")
+        located = _require_located(name, work / "unpacked", archive)
+        complete = located.folder
+        if located.inner:
+            (work / "complete").mkdir()
+            complete = work / "complete"
+            os.replace(located.folder, complete / located.inner)
+        _finish(name, complete, target, {"source": origin, "archive_sha256": file_checksum(archive, "sha256")})
+
+
+def install_made(name: str, made: Path, target: Path, about: dict[str, object]) -> None:
+    """Put a generated dataset, in a staging folder beside ``target``, in its place."""
+    _finish(name, made, target, about)
+
+
+def locate(name: str, folder: Path) -> Located | None:
+    """The dataset in ``folder`` or up to three levels below it, the shallowest first; None if it is not there."""
+    source = DATASETS[name]
+    waiting = deque([(folder, 0)])
+    while waiting:
+        candidate, depth = waiting.popleft()
+        if source.found_in(candidate):
+            return Located(candidate, "")
+        if isinstance(source, SpeechFolder) and source.layout.holds_recordings(candidate):
+            return Located(candidate, source.layout.folder)
+        if depth < _SEARCH_DEPTH:
+            inside = sorted(entry for entry in candidate.iterdir() if not entry.name.startswith("."))
+            waiting.extend((entry, depth + 1) for entry in inside if entry.is_dir())
+    return None
+
+
+def _require_located(name: str, folder: Path, shown: Path | None = None) -> Located:
+    located = locate(name, folder)
+    if located is None:
+        raise UserError(f"{shown or folder} does not hold dataset {name}; give the folder or archive that does")
+    return located
+
+
+def _install_files(name: str, root: Path, public: PublicFiles, mirrors: list[str]) -> None:
+    downloads = root / _DOWNLOADS / name
+    for file, md5 in public.archive_md5.items():
+        _download_from_any([f"{mirror}{file}.gz" for mirror in mirrors], downloads / f"{file}.gz", md5)
+    target = (root / name).resolve()
+    with staging(target) as work:
+        (work / "complete").mkdir()
+        for file in public.archive_md5:
+            shutil.copyfile(downloads / f"{file}.gz", work / "complete" / f"{file}.gz")
+        _finish(name, work / "complete", target, {"source": mirrors[0]})
+    _forget_downloads(name, root)
+
+
+def _download_from_any(urls: list[str], target: Path, md5: str) -> None:
+    if target.is_file() and file_checksum(target, "md5") == md5:
+        return
+    failure = DownloadFailed(f"no server for {target.name} answers; try again with a network")
+    for url in urls:
+        try:
+            download(url, target, f"md5:{md5}")
+        except DownloadFailed as error:
+            failure = error
+        else:
+            return
+    raise failure
+
+
+def _install_public_archive(name: str, root: Path, public: PublicArchive) -> None:
+    with storage_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+    check_free_space(root, public.needed_bytes)
+    _install_downloaded(name, root, public.url)
+
+
+def _install_downloaded(name: str, root: Path, url: str) -> None:
+    archive = download(url, root / _DOWNLOADS / name / "archive")
+    try:
+        install_from_archive(name, root, archive, url)
+    except (DamagedArchive, DownloadFailed) as error:
+        # It must not be taken for a finished download next time.
+        _forget_downloads(name, root)
+        raise DownloadFailed(str(error)) from error
+    _forget_downloads(name, root)
+
+
+def _finish(name: str, complete: Path, target: Path, about: dict[str, object]) -> None:
+    source = DATASETS[name]
+    files = source.count_files(complete)
+    if name == "mnist":
+        _require_mnist_content(complete)
+    public = PUBLIC.get(name)
+    if isinstance(public, PublicArchive) and about["source"] == public.url and files < public.recordings:
+        raise DownloadFailed(f"{public.url} brought {files} recordings instead of {public.recordings}; try again later")
+    if not source.found_in(complete) or not files:
+        raise UserError(f"{about['source']} does not hold dataset {name}; give the folder or archive that does")
+    with storage_errors(complete):
+        _write_manifest(complete, {"dataset": name, "files": files, **about})
+    put_in_place(complete, target)
+
+
+def _require_mnist_content(folder: Path) -> None:
+    for name, expected in mnist.CONTENT_MD5.items():
+        file = mnist.idx_file(folder, name)
+        if file is None:
+            raise UserError(f"{folder} lacks {name}.gz; give a folder with MNIST's four files")
+        found = hashlib.md5(mnist.read_content(file), usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise UserError(
+                f"{file.name} has content md5 {found} instead of {expected}, so it is not MNIST's; "
+                "take it from another place"
+            )
+
+
+def _write_manifest(folder: Path, manifest: dict[str, object]) -> None:
+    temporary = folder / f".{MANIFEST}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / MANIFEST)
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in files if not name.startswith(".") and name != MANIFEST)
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in _visible_files(folder) if file.is_file())
+
+
+def _copy_visible(folder: Path, target: Path) -> None:
+    for file in track(_visible_files(folder), None, "copying", "file"):
+        place = target / file.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+
+
+def _forget_downloads(name: str, root: Path) -> None:
+    shutil.rmtree(root / _DOWNLOADS / name, ignore_errors=True)
+    all_downloads = root / _DOWNLOADS
+    if all_downloads.is_dir() and not any(all_downloads.iterdir()):
+        all_downloads.rmdir()

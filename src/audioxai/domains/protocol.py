@@ -1,0 +1,99 @@
+"""What every domain offers, and what it may rely on."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from audioxai.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Meaning of one tensor axis: its name, its unit and the coordinate of every index."""
+
+    name: str
+    unit: str
+    coordinates: tuple[float, ...]
+
+
+@runtime_checkable
+class Domain(Protocol):
+    """What every domain offers.
+
+    Attributes
+    ----------
+    name : str
+        The domain's name in results and on the command line.
+    unit : str
+        Unit of a cell's value.
+    silence_value : float
+        What a cell holds where there is nothing: the analysis of an all-zero recording.
+    value_range : tuple of float
+        Smallest and largest value that an ordinary recording reaches.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+
+    @property
+    def silence_value(self) -> float:
+        """What a cell holds where there is nothing."""
+        ...
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest ordinary value."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input without batch and channel."""
+        ...
+
+    def analysis(self, recorded: Tensor) -> Tensor:
+        """Batch of recordings → batch ``(batch, 1, *shape)`` in this domain, differentiable."""
+        ...
+
+    def axes(self) -> tuple[Axis, ...]:
+        """One axis for each entry of ``shape``."""
+        ...
+
+
+@runtime_checkable
+class Invertible(Domain, Protocol):
+    """A domain from which there is a way back: a linear ``synthesis`` that undoes ``analysis``."""
+
+    def synthesis(self, values: Tensor) -> Tensor:
+        """``(batch, 1, *shape)`` → recordings, differentiable; ``synthesis(analysis(recorded))`` is ``recorded``."""
+        ...
+
+
+def require_waveforms(recorded: Tensor, samples: int) -> None:
+    """Refuse what is no batch of waveforms ``(batch, 1, samples)``.
+
+    Raises
+    ------
+    UserError
+        Naming both shapes.
+    """
+    if recorded.ndim != 3 or recorded.shape[1] != 1 or recorded.shape[2] != samples:
+        raise UserError(
+            f"waveforms have shape {tuple(recorded.shape)} but this domain takes (batch, 1, {samples}); "
+            "load them with the model's sample rate and duration"
+        )
+
+
+def require_a_window(samples: int, window_length: int, sample_rate_hz: int) -> None:
+    """Refuse clips shorter than one window.
+
+    Raises
+    ------
+    UserError
+        Naming both lengths.
+    """
+    if samples < window_length:
+        raise UserError(
+            f"clips of {samples} samples are shorter than one window of {window_length} samples at "
+            f"{sample_rate_hz} Hz; use longer clips or a shorter window"
+        )

@@ -1,0 +1,31 @@
+"""Attributions one can listen to: what they keep of a clip, what they remove, as loud as the clip, as files.
+
+One clip: ``write_sounds(folder, stem, waveform, attributions, domain)``. Many of them:
+``write_heard(folder, loudness_matched(separate(waveforms, attributions, SoftMask(domain))), clips, method)``.
+"""
+
+from audioxai.listening.loudness import loudness_lkfs
+from audioxai.listening.soft_mask import SoftMask
+from audioxai.listening.sounds import (
+    FileFormat,
+    Heard,
+    Parts,
+    SoundFiles,
+    loudness_matched,
+    separate,
+    write_heard,
+    write_sounds,
+)
+
+__all__ = [
+    "FileFormat",
+    "Heard",
+    "Parts",
+    "SoftMask",
+    "SoundFiles",
+    "loudness_lkfs",
+    "loudness_matched",
+    "separate",
+    "write_heard",
+    "write_sounds",
+]

@@ -1,0 +1,234 @@
+"""The pass engine: every model pass that a metric needs goes through here, stacked into calls of the best size.
+
+Idea
+----
+A metric never calls the model. It is a generator that yields *work* (how many inputs, how to make them when they are
+due, what to do with each outcome) and returns its scores once that work is done. The engine advances any number of
+metrics together: work along the same route is stacked across runs, samples and metrics into calls that suit the device,
+work that several metrics or methods share is done once, and nothing is kept but what a metric takes from an outcome.
+
+Conventions
+-----------
+A *run* is one perturbation of every sample. Pairs of run and sample are numbered run by run, ``pair = run · batch +
+sample``, so that what a run needs (a random pattern, a randomised model) is made once and forgotten: memory does not
+grow with the number of runs. Outcomes never depend on how pairs fall into calls.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from audioxai.core import Explainer, all_finite, evaluating, logits_of
+from audioxai.utils.errors import UserError
+from audioxai.utils.hardware import inputs_per_call, slices
+
+
+class Route(Protocol):
+    """What inputs are sent through; work along routes of equal ``key`` is stacked."""
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for routes that are one and the same."""
+        ...
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Outcomes ``(n, …)`` of inputs ``(n, 1, …)`` and targets ``(n,)``."""
+        ...
+
+    def passes(self, inputs: Tensor) -> int:
+        """Model passes that these inputs take."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """Through the model, without gradients, to logits ``(n, classes)``."""
+
+    model: nn.Module
+
+    @property
+    def key(self) -> Hashable:
+        """The model itself."""
+        return ("forward", id(self.model))
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Logits ``(n, classes)``."""
+        with evaluating(self.model), torch.inference_mode():
+            return logits_of(self.model, inputs, targets)
+
+    def passes(self, inputs: Tensor) -> int:
+        """One an input."""
+        return len(inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Through an explainer, to attributions shaped like the inputs."""
+
+    explainer: Explainer
+    model: nn.Module
+
+    @property
+    def key(self) -> Hashable:
+        """The explainer and the model themselves."""
+        return ("explained", id(self.explainer), id(self.model))
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Attributions ``(n, 1, …)``."""
+        with torch.enable_grad():
+            attributions = self.explainer(self.model, inputs, targets)
+        if attributions.shape != inputs.shape:
+            raise UserError(
+                f"the explainer returned attributions of shape {tuple(attributions.shape)} for inputs of "
+                f"{tuple(inputs.shape)}; both have to be shaped alike"
+            )
+        if not all_finite(attributions):
+            raise UserError(
+                f"the explainer {type(self.explainer).__name__} returned NaN or infinity; check the model's weights, "
+                "the inputs and what the explainer divides by"
+            )
+        return attributions.detach()
+
+    def passes(self, inputs: Tensor) -> int:
+        """What the explainer says."""
+        return self.explainer.passes(inputs)
+
+
+@dataclass(eq=False)
+class Work:
+    """Inputs to be sent along a route: made when they are due, their outcomes taken as soon as they are there.
+
+    Attributes
+    ----------
+    route : Route
+        Where they go.
+    shape : tuple of int
+        Shape of one input, ``(1, …)``.
+    count : int
+        How many there are.
+    device : torch.device
+        Where they are made.
+    make : callable
+        Indices ``(n,)`` below ``count``, ascending → inputs ``(n, *shape)`` and targets ``(n,)``.
+    take : callable
+        ``take(indices, outcomes)``; whatever it does not copy is gone afterwards.
+    done, passes, seconds
+        Filled in by the engine: whether all of it was sent, in how many model passes and in what share of the time.
+    """
+
+    route: Route
+    shape: tuple[int, ...]
+    count: int
+    device: torch.device
+    make: Callable[[Tensor], tuple[Tensor, Tensor]]
+    take: Callable[[Tensor, Tensor], None]
+    done: bool = False
+    passes: int = 0
+    seconds: float = 0.0
+
+
+Scoring = Generator[Sequence[Work], None, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Scores ``(batch,)`` of one metric, with the model passes and the seconds they took, shared ones included."""
+
+    scores: Tensor
+    passes: int
+    seconds: float
+
+
+def run(scorings: Sequence[Scoring], advance: Callable[[int], Any] | None = None) -> list[Outcome]:
+    """Carry out scorings together and return their outcomes in the same order.
+
+    Parameters
+    ----------
+    scorings : sequence of Scoring
+        As :func:`begin` starts them.
+    advance : callable, optional
+        Called with the number of passes that were done, or spared because another scoring had them done.
+    """
+    under_way = [_UnderWay(scoring) for scoring in scorings]
+    with torch.no_grad():
+        while any(scoring.outcome is None for scoring in under_way):
+            asked = [work for scoring in under_way for work in scoring.next_stage()]
+            due = list(dict.fromkeys(work for work in asked if not work.done))
+            for stack in _stacks([work for work in due if work.count]):
+                _send(stack, advance)
+            for work in due:
+                work.done = True
+            if advance:
+                advance(sum(work.passes for work in asked) - sum(work.passes for work in due))
+    return [scoring.outcome for scoring in under_way if scoring.outcome is not None]
+
+
+class _UnderWay:
+    """A scoring with what it has asked for so far."""
+
+    def __init__(self, scoring: Scoring) -> None:
+        self.scoring = scoring
+        self.asked: list[Work] = []
+        self.seconds = 0.0
+        self.outcome: Outcome | None = None
+
+    def next_stage(self) -> Sequence[Work]:
+        """Work of the next stage; none where the scores are there."""
+        if self.outcome is not None:
+            return ()
+        started = time.perf_counter()
+        stage: Sequence[Work] = ()
+        try:
+            stage = next(self.scoring)
+            self.asked.extend(stage)
+        except StopIteration as finished:
+            self.outcome = self._outcome(finished.value, time.perf_counter() - started)
+        self.seconds += time.perf_counter() - started
+        return stage
+
+    def _outcome(self, scores: Tensor, last_seconds: float) -> Outcome:
+        passes = sum(work.passes for work in self.asked)
+        return Outcome(scores, passes, self.seconds + last_seconds + sum(work.seconds for work in self.asked))
+
+
+Stack = list[tuple[Work, Tensor]]
+
+
+def _stacks(works: Sequence[Work]) -> Iterator[Stack]:
+    """All inputs of the works, as parts of works that go into one call together; one route a call."""
+    lanes: dict[Hashable, list[Work]] = {}
+    for work in works:
+        lanes.setdefault((work.route.key, work.shape), []).append(work)
+    for lane in lanes.values():
+        ends = list(accumulate(work.count for work in lane))
+        size = inputs_per_call(math.prod(lane[0].shape), lane[0].device)
+        for rows in slices(ends[-1], size):
+            yield [
+                (work, torch.arange(max(rows.start - end + work.count, 0), min(rows.stop - end, 0) + work.count))
+                for work, end in zip(lane, ends, strict=True)
+                if end > rows.start and end - work.count < rows.stop
+            ]
+
+
+def _send(stack: Stack, advance: Callable[[int], Any] | None) -> None:
+    """One call: make the inputs, send them, let every work take its outcomes."""
+    started = time.perf_counter()
+    route = stack[0][0].route
+    parts = [(work, indices.to(work.device)) for work, indices in stack]
+    made = [work.make(indices) for work, indices in parts]
+    inputs, targets = (torch.cat(each) if len(made) > 1 else each[0] for each in zip(*made, strict=True))
+    outcomes = torch.split(route(inputs, targets), [len(indices) for _, indices in parts])
+    for (work, indices), outcome in zip(parts, outcomes, strict=True):
+        work.take(indices, outcome)
+        work.passes += route.passes(inputs[: len(indices)])
+    seconds = time.perf_counter() - started
+    for work, indices in parts:
+        work.seconds += seconds * len(indices) / len(inputs)
+    if advance:
+        advance(route.passes(inputs))

@@ -1,0 +1,189 @@
+"""Infidelity: how far the drops that an attribution predicts are from those that come."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audioxai.baselines import Baseline
+from audioxai.metrics.batch import Batch, PassMetric, Responses
+from audioxai.metrics.engine import Scoring
+from audioxai.metrics.faithfulness.ranking import absent_cells
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import content_key, generator
+
+
+@dataclass(frozen=True)
+class _BoxInfidelity(PassMetric):
+    """Mean squared error of predicted drops of the target's logit when random boxes of the input are absent."""
+
+    baseline: Baseline
+    fraction: float = 0.1
+    runs: int = 100
+    scaled: bool = True
+    seed: int = 0
+
+    higher_is_better: ClassVar[bool] = False
+    score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.fraction < 1.0:
+            raise UserError(f"fraction is {self.fraction}; a box has to be a fraction in (0, 1) of the input")
+        if self.runs < 2:
+            raise UserError(f"runs is {self.runs}; infidelity needs at least 2")
+
+    @abstractmethod
+    def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:
+        """What each number of the input loses the logit when absent, by the attributions; shaped like them."""
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores ≥ 0."""
+        key = ("boxes", self.baseline, self.fraction, self.runs, self.seed)
+        boxes, after = batch.shared(key, lambda: self._removals(batch))
+        before = batch.plain()
+        yield [before.work, after.work]
+        drops = before.values.double() - after.values.double()
+        predicted = boxes.sums(self.contributions(batch, attributions).double().sum(1))
+        if not self.scaled:
+            return (drops - predicted).square().mean(1)
+        # With nothing predicted there is no scale: 0 / 0 is NaN, as it should be.
+        scale = (drops * predicted).mean(1) / predicted.square().mean(1)
+        return (drops - scale[:, None] * predicted).square().mean(1)
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
+        """``runs`` and the unperturbed one, a sample."""
+        return len(inputs) * (self.runs + 1)
+
+    def _removals(self, batch: Batch) -> tuple["Boxes", Responses]:
+        boxes = Boxes.drawn(batch.inputs, self.fraction, self.runs, self.seed)
+        absent = absent_cells(batch, self.baseline)
+
+        def remove(samples: Tensor, runs: Tensor) -> Tensor:
+            return torch.where(boxes.inside(samples, runs), absent[samples], batch.inputs[samples])
+
+        return boxes, batch.responses(remove, self.runs)
+
+
+@dataclass(frozen=True)
+class Infidelity(_BoxInfidelity):
+    """Mean squared error of Iᵀa against the drop f(x) − f(x − I), I = x − baseline on a random box and 0 elsewhere.
+
+    Attributes
+    ----------
+    baseline : Baseline
+        What cells in the box are set to.
+    fraction : float
+        Share of the input that a box takes: a square of a square image, a stretch of a waveform.
+    runs : int
+        Boxes a sample.
+    scaled : bool
+        Multiply the attributions by the β that makes the error least, as the authors' own code does, so that methods
+        of different units compare. Without it this is Eq. 1 to the letter.
+    seed : int
+        Of the boxes. Every sample has its own, a function of its values and the seed; methods share them.
+
+    Notes
+    -----
+    Yeh et al. 2019, Eq. 1, f the target's logit; the unit is logits². For attributions *per unit of the input*, such as
+    gradients; for those that are shares of the logit already see :class:`ContributionInfidelity`. Scaled, NaN where
+    nothing is predicted, all-zero attributions included; not scaled, these have a score.
+    """
+
+    title: ClassVar[str] = "infidelity"
+    source: ClassVar[str] = "Yeh et al. 2019, Eq. 1"
+
+    def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:
+        """I ⊙ a."""
+        return (batch.inputs - absent_cells(batch, self.baseline)) * attributions
+
+
+@dataclass(frozen=True)
+class ContributionInfidelity(_BoxInfidelity):
+    """Mean squared error of the attributions' sum over a random box against the drop when the box is absent.
+
+    Attributes
+    ----------
+    baseline, fraction, runs, scaled, seed
+        As in :class:`Infidelity`, the very same boxes included.
+
+    Notes
+    -----
+    Yeh et al. 2019, Eq. 1 with a binary I, for attributions that are shares of the logit: Integrated Gradients,
+    gradient × input, Shapley values, occlusion.
+    """
+
+    title: ClassVar[str] = "contribution infidelity"
+    source: ClassVar[str] = "Yeh et al. 2019, Eq. 1, binary I"
+
+    def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:  # noqa: ARG002 (the family's)
+        """The attributions themselves."""
+        return attributions
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Random boxes, one a sample and run.
+
+    Attributes
+    ----------
+    first : Tensor
+        ``(batch, runs, axes)``, the first cell of the box along each axis.
+    sides : tuple of int
+        Its cells along each axis.
+    shape : tuple of int
+        Cells of the input along each axis.
+    """
+
+    first: Tensor
+    sides: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def drawn(cls, inputs: Tensor, fraction: float, runs: int, seed: int) -> "Boxes":
+        """Boxes whose sides are one and the same share of each axis; every position is as likely as any other."""
+        shape = tuple(inputs.shape[2:])
+        sides = tuple(max(1, round(fraction ** (1 / len(shape)) * size)) for size in shape)
+        room = torch.tensor([size - side + 1 for size, side in zip(shape, sides, strict=True)])
+        shares = torch.stack(
+            [
+                torch.rand(
+                    runs, len(shape), generator=generator("boxes", seed, content_key(sample)), dtype=torch.float64
+                )
+                for sample in inputs
+            ]
+        )
+        return cls((shares * room).long().to(inputs.device), sides, shape)
+
+    def inside(self, samples: Tensor, runs: Tensor) -> Tensor:
+        """Boolean ``(pairs, 1, …)``, True inside the box of every pair."""
+        inside = torch.ones(len(samples), *[1] * (len(self.shape) + 1), dtype=torch.bool, device=samples.device)
+        for axis, (size, side) in enumerate(zip(self.shape, self.sides, strict=True)):
+            first = self.first[samples, runs, axis, None]
+            cells = torch.arange(size, device=samples.device)
+            along = (cells >= first) & (cells < first + side)
+            inside = inside & along.reshape(
+                len(samples), *(size if at == axis else 1 for at in range(-1, len(self.shape)))
+            )
+        return inside
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sum ``(batch, runs)`` over every box of values ``(batch, …)``, from running totals."""
+        totals = values
+        for axis in range(1, values.ndim):
+            none = torch.zeros_like(totals.narrow(axis, 0, 1))
+            totals = torch.cat([none, totals.cumsum(axis)], dim=axis)
+        strides = torch.tensor(totals.stride()[1:], device=values.device)
+        corners = (self.first * strides).sum(-1)
+        flat, sums = totals.flatten(1), torch.zeros(corners.shape, dtype=values.dtype, device=values.device)
+        for corner in range(2 ** len(self.sides)):
+            ends = [corner >> axis & 1 for axis in range(len(self.sides))]
+            reach = sum(
+                end * side * stride for end, side, stride in zip(ends, self.sides, strides.tolist(), strict=True)
+            )
+            sign = (-1) ** (len(ends) - sum(ends))
+            sums += sign * flat.gather(1, corners + reach)
+        # What is left of terms that cancel is rounding, and no prediction.
+        rounding = 1e-12 * values.abs().flatten(1).sum(1, keepdim=True)
+        return torch.where(sums.abs() > rounding, sums, 0.0)

@@ -1,0 +1,76 @@
+"""What every metric is tried on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audioxai.baselines import Baseline, Constant
+from audioxai.core import Explainer, unchanged
+from audioxai.metrics import METRICS, Setting
+from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.robustness import RangeNoise
+from helpers.tiny_models import draw, tiny_cnn, tiny_waveform_cnn
+
+BASELINE = Constant(0.25)
+MODELS = {"image": (tiny_cnn, (1, 12, 10)), "waveform": (tiny_waveform_cnn, (1, 40))}
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The shortest explainer there is: the signed gradient of the target's logit, times an optional factor."""
+
+    factor: float = 1.0
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        with unchanged(model), torch.enable_grad():
+            leaf = inputs.detach().clone().requires_grad_(True)
+            total = model(leaf).gather(1, targets[:, None]).sum()
+            return self.factor * torch.autograd.grad(total, leaf)[0]
+
+    def passes(self, inputs: Tensor) -> int:
+        return len(inputs)
+
+
+@dataclass(frozen=True)
+class InputTimesGradient(Gradient):
+    """Changes with a shift of the input, which the gradient does not."""
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        return inputs * super().__call__(model, inputs, targets)
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Explains every input by the same map, whatever the model and the class."""
+
+    map: Tensor
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 (the protocol's)
+        return self.map.expand_as(inputs).clone()
+
+    def passes(self, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
+        return 0
+
+
+def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+    """Model in evaluation mode, inputs, targets and the gradient as attributions."""
+    build, shape = MODELS[kind]
+    model, inputs = build(dtype=dtype), draw(batch, *shape, seed=3, dtype=dtype)
+    targets = torch.arange(batch) % 3
+    return model, inputs, targets, Gradient()(model, inputs, targets)
+
+
+def masks_of(inputs: Tensor) -> Tensor:
+    """Some cells of every sample, wherever in the batch it stands."""
+    return inputs > 0.1
+
+
+def registered(
+    name: str, explainer: Explainer | None = None, baseline: Baseline = BASELINE, **others: Any
+) -> PassMetric:
+    """The registered metric for a study of three classes with few repetitions."""
+    counts = {"faithfulness_runs": 20, "sensitivity_draws": 3, "alternatives": 1} | others
+    method = explainer or (InputTimesGradient() if name == "input_invariance" else Gradient())
+    return METRICS[name](Setting(method, baseline, RangeNoise(0.05), class_count=3, **counts))
