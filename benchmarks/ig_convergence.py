@@ -1,4 +1,4 @@
-"""How complete Integrated Gradients are for how many gradients, rule by rule, beside Captum's default.
+"""Completeness gap of Integrated Gradients by quadrature rule and number of gradients, compared with Captum's default.
 
     python benchmarks/ig_convergence.py --json out.json
     python benchmarks/ig_convergence.py --audio audio_mnist_az --clips 300 --json out.json
@@ -31,8 +31,9 @@ from torch import Tensor, nn
 from audioxai import datasets
 from audioxai.baselines import Silence
 from audioxai.domains import LogMel
-from audioxai.models.training import TrainingConfig
-from audioxai.studies.models import AUDIO_SHIFT, LEARNING_RATES, Wanted, dataset_of, ensure_model
+from audioxai.experiment import DataSpec, ModelSpec
+from audioxai.experiment.models import dataset_of, ensure_model
+from audioxai.studies.options import training
 from audioxai.utils.commands import run_command
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, keep_freed_memory, select_device, slices
@@ -71,12 +72,10 @@ class Setup:
 def setup(audio: str, clips: int, epochs: int, checkpoints: Path, device: torch.device) -> Setup:
     """Model and clips drawn from the test part; the explained class is the predicted one."""
     name = datasets.resolve(audio, "audio")
-    split = datasets.require_known(name).split_names[0]
-    recipe = TrainingConfig(epochs=epochs, learning_rate=LEARNING_RATES["small_cnn"], largest_shift=AUDIO_SHIFT)
-    wanted = Wanted(name, split, 2500, "small_cnn", 64, recipe)
-    model, card = ensure_model(wanted, checkpoints, device)
+    spec = ModelSpec(DataSpec(name, limit=2500), "small_cnn", (64, 64), training("small_cnn", epochs, 0, "audio"))
+    model, card = ensure_model(spec, checkpoints, device)
     model.eval()
-    part = dataset_of(wanted).part("test")
+    part = dataset_of(spec).part("test")
     order = torch.randperm(len(part.labels), generator=generator("benchmark clips"))[:clips]
     silence = Silence(model.domain)
     with torch.no_grad():

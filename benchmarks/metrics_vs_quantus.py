@@ -6,10 +6,10 @@
 
 Three ways take turns on the same model, samples, attributions and explainers, and the median round of each counts:
 *quantus*, *ours* and the *floor*, which is exactly the model passes of a metric in calls of the size that is best for
-them, with nothing around them. Rows of ``definitions: reference`` are the same definitions on both sides (our
-``quantus_compat``), so ``max_abs_diff`` is the largest difference of any sample's score; rows of ``definitions:
-corrected`` are our defaults, beside their own floor. ``over_floor`` = ours / floor, ``speedup`` = quantus / ours.
-``memory`` is the peak of a process that computes the corrected suite, for few and for many runs.
+them, with nothing around them. Rows of ``definitions: reference`` are the same definitions on both sides (ours in
+``audioxai.compat.quantus``), so ``max_abs_diff`` is the largest difference of any sample's score; rows of
+``definitions: corrected`` are our defaults, with their own floor. ``over_floor`` is ours / floor, ``speedup`` is
+quantus / ours. ``memory`` is the peak of a process that computes the corrected suite, for few and for many runs.
 """
 
 import argparse
@@ -34,14 +34,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audioxai.baselines import Silence
+from audioxai.compat.quantus import complexity, faithfulness, randomisation, robustness
 from audioxai.core import Explainer
 from audioxai.domains import LogMel
 from audioxai.metrics.batch import PassMetric
 from audioxai.metrics.complexity import Sparseness
 from audioxai.metrics.faithfulness import FaithfulnessCorrelation
-from audioxai.metrics.quantus_compat import complexity, faithfulness, randomisation, robustness
+from audioxai.metrics.noise import SignalNoise
 from audioxai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
-from audioxai.metrics.robustness import AverageSensitivity, SignalNoise
+from audioxai.metrics.robustness import AverageSensitivity
 from audioxai.models import ARCHITECTURES, build
 from audioxai.models.front_end import prepared_for
 from audioxai.utils.commands import run_command

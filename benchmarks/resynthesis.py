@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from audioxai.baselines import Silence, SpeechShapedNoise
-from audioxai.domains import LogMel, Waveform, stft_beside
+from audioxai.domains import LogMel, Waveform, matching_stft
 from audioxai.metrics.batch import Batch, evaluate
 from audioxai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
 from audioxai.models import build
@@ -47,7 +47,7 @@ def measure(clips: int, repetitions: int) -> dict[str, float]:
     attributions = torch.randn(clips, 1, *DOMAIN.shape, generator=random)
     model = build("small_cnn", DOMAIN, class_count=10, seed=0).eval()
     silence, noise = Silence(Waveform(DOMAIN.sample_rate_hz, DOMAIN.duration_s)), SpeechShapedNoise.of(waveforms)
-    metric = ResynthesisFaithfulness(DOMAIN, stft_beside(DOMAIN), (silence, noise))
+    metric = ResynthesisFaithfulness(DOMAIN, matching_stft(DOMAIN), (silence, noise))
     passes = metric.passes(model, waveforms)
     batch = Batch(model, waveforms, torch.zeros(clips, dtype=torch.int64))
     # What all methods share is asked for once.

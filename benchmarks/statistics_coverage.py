@@ -31,10 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from audioxai.utils.commands import run_command
-from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import derived_seed
-from audioxai.utils.statistics import (
+from audioxai.statistics import (
     Interval,
     cluster_mean,
     cohens_dz,
@@ -49,6 +46,9 @@ from audioxai.utils.statistics import (
     signed_rank_p,
     superiority,
 )
+from audioxai.utils.commands import run_command
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import derived_seed
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

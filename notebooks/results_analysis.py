@@ -12,234 +12,206 @@
 # ---
 
 # %% [markdown]
-# # Results of Audio XAI
+# # Results of audioxai
 #
-# What the experiments left in `results/`: scores with their intervals, maps over spectrograms, and sounds. Nothing is
-# trained or explained here. Run it from top to bottom; then change the choices marked **Choose** and run from there.
-#
-# `make demo` fills Objective 1. Objective 2 comes with `python experiments/objective2/audio_adapted_ig.py` and
-# `python experiments/objective2/evaluate_adaptations.py`. The data have to be where the experiments found them, since
-# results are named by them.
+# Answers, scores with their intervals, attribution maps over spectrograms, and sounds, from a results folder alone:
+# neither data nor models nor checkpoints are needed, and nothing is trained or explained here. Run it from top to
+# bottom; then change the values under the headings that begin with **Choose** and run from there.
 
 # %%
 import os
-from io import BytesIO
 from pathlib import Path
 
-import pandas as pd
 from IPython.display import Audio, Image, Markdown, display
 
-from audioxai.report.canvas import PNG_DPI, settings
-from audioxai.report.figures import attribution_overlay, difference_forest, heat_map, resolution_curves
-from audioxai.report.objective2_figures import figures_of
-from audioxai.report.objective2_tables import ALL, CLIPS, LEADING
-from audioxai.report.objective2_tables import gather as gather_adaptations
-from audioxai.report.sources import dataset_name, present_modalities, stand_in_notice
-from audioxai.report.style import arrow, estimate, method_style, metric_style
-from audioxai.report.tables import gather
-from audioxai.studies.galleries import objective1_galleries, objective2_galleries
-from audioxai.studies.objective1.comparison import directions_of, load_rows
-from audioxai.studies.stored import (
-    Folders,
-    objective1_config_in,
-    objective2_config_in,
-    objective2_curves,
-    objective2_rows,
-)
-from audioxai.utils.errors import UserError
+import audioxai as ax
+from audioxai.report.canvas import rendered
+from audioxai.report.document import Document, Figure
+from audioxai.report.gallery import heard
+from audioxai.report.overlays import SCALED, attribution_overlay, overlay, titles_of
+from audioxai.report.render.markdown import block_markdown, stand_in_notice
+from audioxai.report.style import Style
+from audioxai.studies.listening import completeness
+from audioxai.studies.reports import document_of_results, remedy
 
 # %% [markdown]
-# ## Choose: which results
+# ## Choose: folder and profile
 #
-# `PROFILE` is `quick`, `standard`, `full`, or `auto` for the largest that was run.
+# `PROFILE` is `quick`, `standard`, `full` or a name of your own; `auto` takes the largest one that was run of a study.
 
 # %%
-PROJECT = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "pyproject.toml").exists())
-RESULTS = Path(os.environ.get("AUDIO_XAI_RESULTS", PROJECT / "results"))
-CHECKPOINTS = Path(os.environ.get("AUDIO_XAI_CHECKPOINTS", PROJECT / "checkpoints"))
+PROJECT = next((folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "pyproject.toml").exists()), Path())
+FOLDER = Path(os.environ.get("AUDIO_XAI_RESULTS", PROJECT / "results"))
 PROFILE = "auto"
 
+
 # %%
-os.chdir(PROJECT)  # where the experiments look for data/
-folders = Folders(RESULTS.resolve(), CHECKPOINTS.resolve(), PROFILE)
+studies = {}
 
 
-def show(figure) -> None:
-    """Display a figure at its natural size."""
-    content = BytesIO()
-    with settings():
-        figure.savefig(content, format="png", dpi=PNG_DPI)
-    display(Image(content.getvalue(), width=round(100 * figure.get_size_inches()[0])))
-
-
-def found(read):
-    """What ``read`` returns; None, and a line that says which command makes it, where the store does not hold it."""
+def opened(study: str) -> Document | None:
+    """Document of a study, its results kept in ``studies``; a sentence and None where it is not finished."""
     try:
-        return read()
-    except UserError as error:
-        display(Markdown(f"*Not here yet:* {error}"))
+        results = ax.Results.open(FOLDER)[study, PROFILE]
+    except ax.UserError as error:
+        display(Markdown(f"*Not here yet:* {error}. Run {remedy(study)}."))
         return None
+    if results.missing or results.rows.empty:
+        display(Markdown(f"*Not finished:* {results.missing} shards of {study} are missing. Run {remedy(study)}."))
+        return None
+    studies[study] = results
+    return document_of_results(results)
+
+
+def draw(figure: Figure) -> None:
+    """Display a figure, as wide as two columns of a page or as one."""
+    display(Image(rendered(figure)["png"], width=690 if figure.wide else 335))
+
+
+def show(document: Document | None, *names: str, without: tuple[str, ...] = ()) -> None:
+    """Display sections of a document by name, or all but ``without``."""
+    for section in () if document is None else document.sections:
+        if section.name in names if names else section.name not in without:
+            display(Markdown(f"### {section.title}"))
+            for block in section.blocks:
+                display(Markdown("\n\n".join(block_markdown(block))))
+                if isinstance(block, Figure):
+                    draw(block)
+
+
+def show_answer(document: Document | None) -> None:
+    """Display question, stand-in notice and answer."""
+    if document is not None:
+        display(Markdown("\n\n".join([f"*{document.question}*", *stand_in_notice(document)])))
+        show(document, "answer")
 
 
 # %% [markdown]
-# ## Objective 1: audio beside images
+# ## Objective 1: audio compared with images
 
 # %%
-config1 = found(lambda: objective1_config_in(folders))
-rows1 = None if config1 is None else found(lambda: load_rows(config1))
-if rows1 is not None:
-    directions1 = directions_of(config1)
-    evidence1 = gather(rows1, [], directions1)
-    names1 = {modality: dataset_name(rows1, modality) for modality in present_modalities(rows1)}
-    for notice in stand_in_notice(rows1):
-        display(Markdown(notice))
-    print(f"{len(rows1):,} scores, profile {config1.profile}: {', '.join(names1.values())}")
-
+document1 = opened("objective1")
+show_answer(document1)
 
 # %% [markdown]
 # Means with 95 % intervals (Student's t over speakers; over images for images).
 
+# %%
+show(document1, "scores")
 
 # %%
-def grid(table: pd.DataFrame, keys: list[str], directions) -> pd.DataFrame:
-    """``mean [low, high]``, keys and methods down, metrics across."""
-    written = table.assign(
-        metric=[metric_style(name).short + arrow(name, directions) for name in table["metric"]],
-        method=[method_style(name).name for name in table["method"]],
-        entry=[estimate(*ends) for ends in table[["mean", "low", "high"]].to_numpy()],
-    )
-    order = {name: list(dict.fromkeys(written[name])) for name in ("method", "metric")}
-    wide = written.pivot_table(index=[*keys, "method"], columns="metric", values="entry", aggfunc="first", sort=False)
-    return wide[order["metric"]]
-
-
-if rows1 is not None:
-    display(grid(evidence1.cells, ["modality", "resolution"], directions1))
-
-# %%
-if rows1 is not None:
-    for modality, name in names1.items():
-        show(heat_map(evidence1.cells[evidence1.cells["modality"] == modality], directions1, name))
-
-# %%
-if rows1 is not None and len(evidence1.trends):
-    show(resolution_curves(evidence1.cells, directions1, names1))
-if rows1 is not None and len(evidence1.differences):
-    show(difference_forest(evidence1.differences, directions1, names1))
+show(document1, without=("answer", "scores", "samples"))
 
 # %% [markdown]
 # ## Objective 2: Integrated Gradients adapted to sound
 
 # %%
-config2 = found(lambda: objective2_config_in(folders))
-rows2 = None if config2 is None else found(lambda: objective2_rows(config2))
-if rows2 is not None:
-    evidence2 = gather_adaptations(rows2)
-    overall = evidence2.overall()
-    print(f"{len(rows2):,} scores, profile {config2.profile}: {', '.join(evidence2.scopes())}")
-    best = "none" if evidence2.best is None else method_style(evidence2.best).name
-    print(f"best adaptation under the worse removal at {evidence2.main_budget} gradients: {best}")
+document2 = opened("objective2")
+show_answer(document2)
+
+# %%
+show(document2, without=("answer", "maps"))
 
 # %% [markdown]
-# Paired differences from silence IG under the worse removal, with 95 % intervals over speakers and Holm's correction.
+# ## Other studies of the folder
 
 # %%
-if rows2 is not None and len(evidence2.gains):
-    gains = evidence2.gains[
-        (evidence2.gains["scope"] == overall) & (evidence2.gains["gradients"] == evidence2.main_budget)
-    ]
-    display(
-        pd.DataFrame(
-            {
-                "method": [method_style(name).name for name in gains["first"]],
-                "difference": [estimate(*ends) for ends in gains[["mean", "low", "high"]].to_numpy()],
-                "p (Holm)": gains["p_holm"].round(4).to_numpy(),
-                "pairs": gains["n"].to_numpy(),
-                "speakers": gains["clusters"].to_numpy(),
-            }
-        ).set_index("method")
-    )
-
-# %%
-if rows2 is not None:
-    curves2 = objective2_curves(config2, evidence2.main_budget)
-    for draw in figures_of(rows2, evidence2, curves2).values():
-        show(draw())
+others = dict.fromkeys(name for name, _ in ax.Results.open(FOLDER).studies) if FOLDER.is_dir() else {}
+for name in others:
+    if name not in ("objective1", "objective2"):
+        document = opened(name)
+        show_answer(document)
+        show(document, without=("answer", "samples", "maps"))
 
 # %% [markdown]
 # ## Look and listen
 #
-# Every model that explained something has a gallery.
+# ### Choose: study and model
+#
+# `STUDY` is one of the studies above, `MODEL` a number from the list below.
 
 # %%
-galleries = {}
-if config1 is not None:
-    galleries |= objective1_galleries(config1)
-if config2 is not None:
-    galleries |= objective2_galleries(config2)
-for number, name in enumerate(galleries):
-    print(f"GALLERY = {number:2}: {name}")
+STUDY = next(iter(studies), None)
+MODEL = 0
+
+# %%
+if STUDY is not None:
+    results = studies[STUDY]
+    style = Style(results.methods, results.metrics)
+    cells = sorted((one for one in results.cells if one.material == "clips"), key=lambda one: one.modality)
+    for number, one in enumerate(cells):
+        print(f"MODEL = {number:2}: {one.dataset}, {one.model}, resolution {one.resolution}, seed {one.training_seed}")
 
 # %% [markdown]
-# ## Choose: gallery, clip and methods
+# ### Choose: sample and methods
 #
-# `CLIP` is a number below; `METHODS` may name any of the gallery's methods, `None` stands for all of them. The sounds
-# are those of `LISTEN_TO`, `None` for the first complete method.
+# `SAMPLE` is a number from the list below. `METHODS` are some of the methods; `None` stands for all.
 
 # %%
-GALLERY = 0
-CLIP = 0
+SAMPLE = 0
 METHODS = None
+
+# %%
+if STUDY is not None:
+    cell = cells[MODEL]
+    print("methods:", ", ".join(cell.budgets))
+    for number, title in enumerate(titles_of(cell)[:20]):
+        print(f"SAMPLE = {number:2}: {title}")
+
+# %%
+if STUDY is not None:
+    maps = overlay(cell, SAMPLE, METHODS or list(cell.budgets))
+    draw(Figure("sample", maps.title, SCALED, lambda width: attribution_overlay(maps, style, width)))
+    display(Markdown(f"*{SCALED}*"))
+
+# %% [markdown]
+# ### Choose: method to listen to
+#
+# The recording, what the method keeps of it and what it removes, all as loud as the recording. `None` takes the first
+# method that claims to be complete.
+
+# %%
 LISTEN_TO = None
 
 # %%
-if galleries:
-    gallery = list(galleries.values())[GALLERY]()
-    print(gallery.name)
-    print("methods:", ", ".join(gallery.maps))
-    for number, title in enumerate(gallery.titles[:20]):
-        print(f"CLIP = {number:2}: {title}")
-
-# %%
-if galleries:
-    show(attribution_overlay(gallery.overlay(CLIP, METHODS)))
-
-# %% [markdown]
-# The recording, what the method keeps of it and what it removes, all as loud as the recording.
-
-# %%
-if galleries and gallery.waveforms is not None:
-    method = LISTEN_TO or next(iter([*gallery.changes, *gallery.maps]))
-    heard = gallery.heard(CLIP, method)
+if STUDY is not None and cell.modality == "audio":
+    by_completeness = sorted(cell.budgets, key=lambda name: not results.methods[name].complete)
+    method = LISTEN_TO or by_completeness[0]
+    parts = heard(cell, SAMPLE, method)
     for part in ("original", "kept", "removed"):
-        sound = getattr(heard.sounds, part)[0, 0].numpy()
-        display(Markdown(f"**{part}**" + ("" if part == "original" else f", {method_style(method).name}")))
-        display(Audio(sound, rate=heard.sample_rate_hz, normalize=False))
+        display(Markdown(f"**{part}**" + ("" if part == "original" else f", {style.method(method)}")))
+        display(Audio(getattr(parts.sounds, part)[0, 0].numpy(), rate=parts.sample_rate_hz, normalize=False))
 
 # %% [markdown]
-# ## Compare two methods
+# ## Completeness and cost
 #
-# Every score of one method beside another's on the same clips.
+# Medians over models: the completeness gap |ΣA − ΔF| / |ΔF| (empty for methods that do not claim to be complete), and
+# model passes and milliseconds per sample.
 
 # %%
-FIRST, SECOND = "integrated_gradients", "random"
-METRIC = "faithfulness_correlation"
+for one in studies.values():
+    display(Markdown(f"### {one.title}"))
+    table = completeness(one).groupby(["dataset", "method", "gradients"], sort=False)
+    display(table[["gap_median", "gap_p95", "passes", "ms_per_clip"]].median().round(4))
+
+# %% [markdown]
+# ## Choose: two methods to compare
+#
+# Scores of two methods by one metric on the same samples. `None` takes the study's first and last method, and its first
+# metric.
 
 # %%
-if rows1 is not None:
-    both = rows1[(rows1["metric"] == METRIC) & rows1["method"].isin([FIRST, SECOND])]
-    keys = ["dataset", "resolution", "training_seed", "sample", "speaker"]
-    beside = both.pivot_table(index=keys, columns="method", values="score", dropna=False).dropna(how="all")
-    beside = beside.reindex(columns=[FIRST, SECOND]).rename(columns=lambda name: method_style(name).name)
-    display(beside.describe().round(3))
+FIRST, SECOND, METRIC = None, None, None
 
 # %%
-if rows2 is not None:
-    judged = evidence2.means[(evidence2.means["material"] == CLIPS) & (evidence2.means["metric"] == LEADING)]
-    scopes = [scope for scope in judged["scope"].unique() if scope != ALL]
+if STUDY is not None:
+    first, second = FIRST or next(iter(results.methods)), SECOND or list(results.methods)[-1]
+    metric = METRIC or next(iter(results.metrics))
+    both = results.rows[(results.rows["metric"] == metric) & results.rows["method"].isin([first, second])]
+    keys = ["dataset", "model", "resolution", "training_seed", "sample"]
+    paired = both.pivot_table(index=keys, columns="method", values="score", dropna=False).dropna(how="all")
+    paired = paired.reindex(columns=[first, second]).rename(columns=style.method)
     display(
-        judged[judged["scope"].isin(scopes)]
-        .assign(method=lambda table: [method_style(name).name for name in table["method"]])
-        .pivot_table(index="method", columns=["scope", "gradients"], values="mean", sort=False)
-        .round(3)
+        Markdown(f"**{style.heading(metric)}**"),
+        paired.assign(difference=paired.iloc[:, 0] - paired.iloc[:, 1]).describe().round(3),
     )

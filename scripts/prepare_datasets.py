@@ -1,10 +1,11 @@
-"""Puts datasets where the experiments look for them; what is there already is left alone.
+"""Puts data sets where the experiments look for them; what is there already is left alone.
 
 Usage::
 
     python scripts/prepare_datasets.py                                     # MNIST and AudioMNIST into data/
     python scripts/prepare_datasets.py --datasets fsdd --root /big/disk    # then set AUDIO_XAI_DATA=/big/disk
     python scripts/prepare_datasets.py --datasets audio_mnist --source ~/AudioMNIST-master.zip
+    python scripts/prepare_datasets.py --datasets speech_commands          # the test set of Speech Commands
     python scripts/prepare_datasets.py --for-demo                          # whatever can be had, stand-ins if need be
 
 An interrupted download goes on where it stopped when the same command is run again.

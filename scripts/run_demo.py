@@ -2,27 +2,20 @@
 
     python scripts/run_demo.py --profile quick --audio fsdd
 
-The four scripts in experiments/objective1 do the same, stage by stage, over the same store.
+The four scripts in experiments/objective1 do the same, stage by stage, over the same results folder.
 """
 
 import sys
 
-from audioxai.studies.objective1.command import audio, comparison, images, metrics, run
-from audioxai.studies.objective1.config import Objective1Config
-from audioxai.studies.report import ReportConfig, print_report
+from audioxai.studies.command import compare, everything, main, report
 from audioxai.utils.commands import run_command
 
 
-def report(config: Objective1Config) -> None:
-    """Write the HTML report on all that the store holds."""
-    print_report(ReportConfig(results=config.results, checkpoints=config.checkpoints))
-
-
-def main(argv: list[str]) -> None:
+def run(argv: list[str]) -> None:
     """Run all stages of Objective 1."""
-    stages = [images, audio, metrics, comparison, report]
-    run(stages, "Run all stages of Objective 1.", "python scripts/run_demo.py", argv)
+    stages = [everything, compare, report]
+    main("objective1", stages, "Run all stages of Objective 1.", "python scripts/run_demo.py", argv)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(run))

@@ -277,7 +277,7 @@ def test_bad_training_sets_are_refused() -> None:
         BandNoise.of(torch.zeros(3, 1, 100), -80.0)
     with pytest.raises(UserError, match="training waveforms have shape"):
         SpeechShapedNoise.of(TRAINING)
-    with pytest.raises(UserError, match="all silent"):
+    with pytest.raises(UserError, match="are silent"):
         SpeechShapedNoise.of(torch.zeros(3, 1, 100))
     with pytest.raises(UserError, match=r"251 bins but clips of 400 samples have 201"):
         SpeechShapedNoise.of(WAVEFORMS)(WAVEFORMS[..., :400])

@@ -1,199 +1,229 @@
-"""The installed command: what it knows, what it refuses, what a dry run counts."""
+"""The installed command: what it knows, what it refuses, what it prints and writes."""
 
+import os
 import re
 import subprocess
-from dataclasses import fields
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import soundfile
 import yaml
 
-from audioxai import cli
-from audioxai.studies.objective1 import command as objective1
-from audioxai.studies.objective1 import config as objective1_config
-from audioxai.studies.objective1.budget import pass_budget
-from audioxai.studies.objective1.config import Objective1Config
-from audioxai.studies.objective2 import command as objective2
-from audioxai.studies.objective2 import config as objective2_config
+from audioxai import __version__, cli
+from audioxai.metrics import METRICS
+from audioxai.studies.command import declared_studies
 from audioxai.utils.commands import run_command
+from audioxai.xai_methods import METHODS
 
-OPTIONS = [
-    "--images=mnist",
-    "--audio=fsdd",
-    "--image_resolutions=[28]",
-    "--image_epochs=[1]",
-    "--audio_resolutions=[32]",
-    "--audio_epochs=[1]",
-    "--samples_per_seed=4",
-]
+MODEL = "from torch import nn\n\n\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(2000, 3))\n"
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Options for places that do not exist yet, and data that are there by name alone."""
-    monkeypatch.setattr("audioxai.datasets.resolve", lambda name, _: name)
-    monkeypatch.setattr("audioxai.studies.models.fingerprint", lambda *_: "none")
-    return [f"--results={tmp_path / 'results'}", f"--checkpoints={tmp_path / 'checkpoints'}"]
-
-
-def test_a_dry_run_counts_every_pass_and_writes_nothing(
-    folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_command(cli.dispatch, ["evaluate", "--dry-run", *OPTIONS, *folders]) == 0
-    printed = capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
-    config = Objective1Config(
-        images="mnist",
-        audio="fsdd",
-        image_resolutions=(28,),
-        image_epochs=(1,),
-        audio_resolutions=(32,),
-        audio_epochs=(1,),
-        samples_per_seed=4,
-        results=str(tmp_path / "results"),
-        checkpoints=str(tmp_path / "checkpoints"),
-    )
-    planned = pass_budget(config)
-    assert len(planned) == 2 * len(config.methods) * len(config.metrics)
-    assert not planned["done"].any()
-    faithfulness = planned[(planned["metric"] == "faithfulness_correlation") & (planned["method"] == "saliency")]
-    assert faithfulness["passes"].tolist() == [4 * 101, 4 * 101]
-    assert re.search(rf"^due +{planned['passes'].sum():,}$", printed, re.MULTILINE)
-    assert all(method in printed for method in config.methods)
+def factory(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(MODEL, encoding="utf-8")
+    return f"{tmp_path / 'mine.py'}:build"
 
 
 def test_help_names_every_command_and_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["--help"]):
+    for arguments in ([], ["--help"], ["-h"]):
         assert run_command(cli.dispatch, arguments) == 0
         printed = capsys.readouterr().out
         assert all(f"\n  {name} " in printed for name in cli.COMMANDS)
-        assert "audioxai evaluate --dry-run" in printed
+        assert f"{cli.PROGRAM} run" in printed
+    assert run_command(cli.dispatch, ["--version"]) == 0
+    assert capsys.readouterr().out == f"audioxai {__version__}\n"
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_has_help_with_examples_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
+    with suppress(SystemExit):
         cli.dispatch([name, "--help"])
-    assert stopped.value.code == 0
-    printed = capsys.readouterr().out
-    assert re.search(rf"^ +(eval \"\$\()?audioxai {name} ", printed.split("examples:")[1], re.MULTILINE)
-    assert all(option in printed for option in cli.COMMANDS[name].own)
+    out, error = capsys.readouterr()
+    assert error == ""
+    assert re.search(rf"^ +audioxai {name}", out.split("examples:")[1], re.MULTILINE)
 
 
-def test_the_examples_of_an_objective_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.dispatch(["run", "--help", "--objective", "2"])
-    printed = capsys.readouterr().out
-    assert "audioxai run --objective 2 --profile standard --print-config > my_study.yaml" in printed
-    assert "--ground_truth" in printed
+@pytest.mark.parametrize("name", ["explain", "evaluate", "methods", "metrics"])
+def test_help_of_a_command_loads_no_torch(name: str) -> None:
+    program = (
+        f"import sys\nfrom audioxai.cli import dispatch\ntry:\n    dispatch([{name!r}, '--help'])\n"
+        "except SystemExit:\n    pass\nsys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_installed_entry_point_ends_with_the_exit_code(tmp_path: Path) -> None:
+    def ran(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-W", "error", "-m", "audioxai.cli", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
+
+    assert ran("--help").returncode == 0
+    wrong = ran("evalute")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("error: ")
+    assert "did you mean" in wrong.stderr or "choose among" in wrong.stderr
 
 
 @pytest.mark.parametrize(
-    ("name", "first", "second"),
+    ("arguments", "words"),
     [
-        ("explain", [objective1.images, objective1.audio], [objective2.adapt]),
-        ("evaluate", [objective1.metrics], [objective2.evaluate]),
-        ("compare", [objective1.comparison], [objective2.comparison]),
-        (
-            "run",
-            [objective1.images, objective1.audio, objective1.metrics, objective1.comparison],
-            [objective2.adapt, objective2.evaluate],
-        ),
+        (["evalute"], ("'evalute'", "explain, evaluate, run")),
+        (["run", "objective3"], ("'objective3'", "objective1")),
+        (["run", "nowhere.yaml"], ("nowhere.yaml",)),
+        (["run", "objective2", "--images", "mnist"], ("images",)),
+        (["run", "objective1", "--profil", "quick"], ("profil",)),
+        (["explain"], ("sounds",)),
+        (["explain", "x.wav"], ("--model",)),
+        (["explain", "x.wav", "--model", "m.pt"], ("m.pt",)),
+        (["explain", "x.wav", "--model", "m.safetensors", "--gradients", "many"], ("--gradients", "'many'")),
+        (["evaluate", "x", "--mdoel", "m"], ("--model",)),
+        (["methods", "extra"], ("extra",)),
+        (["prepare", "--datasets", "mnits"], ("'mnits'", "did you mean 'mnist'")),
+        (["train", "--resolutoin", "64"], ("did you mean resolution?",)),
+        (["train", "--dataset", "timit"], ("'timit'",)),
+        (["report", "--results", "nowhere/at/all"], ("nowhere/at/all",)),
     ],
 )
-def test_an_objective_has_its_own_stages_and_options(
-    name: str, first: list[object], second: list[object], monkeypatch: pytest.MonkeyPatch
+def test_what_is_wrong_is_one_line(
+    arguments: list[str],
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ran: list[tuple[object, ...]] = []
-    for number, module in ((1, objective1), (2, objective2)):
-        monkeypatch.setattr(module, "run", lambda stages, *rest, number=number: ran.append((number, stages, *rest[1:])))
-    for options in (
-        ["--profile", "full"],
-        ["--objective", "2", "--profile", "full"],
-        ["--profile=full", "--objective=1"],
-    ):
-        cli.dispatch([name, *options])
-    assert ran == [
-        (1, first, f"audioxai {name}", ["--profile", "full"]),
-        (2, second, f"audioxai {name} --objective 2", ["--profile", "full"]),
-        (1, first, f"audioxai {name}", ["--profile=full"]),
-    ]
-
-
-def test_a_printed_configuration_is_that_of_the_objective(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        cli.dispatch(["run", "--objective", "2", "--profile", "standard", "--print-config"])
-    assert not stopped.value.code
-    printed = yaml.safe_load(capsys.readouterr().out)
-    expected = objective2_config.PROFILES["standard"]
-    assert printed["gradients"] == list(expected.gradients)
-    assert {field.name for field in fields(expected)} | {"debug"} == set(printed)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["evalute"], "there is no command 'evalute'; choose among prepare, train, explain, evaluate"),
-        (["run", "--objective", "3"], "objective is '3'; choose 1 or 2"),
-        (["run", "--objective"], "--objective: expected one argument"),
-        (["evaluate", "--dry-run", "--objective", "2"], "objective 1 alone; leave out --objective 2"),
-        (["run", "--objective", "2", "--images", "mnist"], "no option or configuration key 'images'"),
-        (["completion", "fish"], "'fish'"),
-        (["completion"], "shell"),
-        (["prepare", "--datasets", "mnits"], "unknown dataset 'mnits'"),
-        (["train", "--resolutoin", "64"], "did you mean resolution?"),
-    ],
-)
-def test_what_is_wrong_is_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run_command(cli.dispatch, arguments) == 2
     out, error = capsys.readouterr()
     assert out == ""
     assert error.startswith("error: ")
-    assert told in error
+    assert all(word in error for word in words), error
     assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
-def completed(shell: str, *words: str) -> list[str]:
-    """What bash offers for the last word after it has sourced what ``audioxai completion bash`` prints."""
-    program = 'eval "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _audioxai; printf "%s\\n" "${COMPREPLY[@]}"'
-    command = ["bash", "-uc", program, "bash", shell, "audioxai", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    return done.stdout.split()
+def test_methods_and_metrics_are_listed_with_their_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, registry in (("methods", METHODS), ("metrics", METRICS)):
+        assert run_command(cli.dispatch, [name]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == list(registry)
+        assert all(entry.label in line for line, entry in zip(lines, registry.values(), strict=True))
 
 
-def test_bash_completes_commands_options_and_values(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.dispatch(["completion", "bash"])
-    script = capsys.readouterr().out
-    assert completed(script, "") == list(cli.COMMANDS)
-    assert completed(script, "ex") == ["explain"]
-    assert completed(script, "run", "--profile", "") == list(objective1_config.PROFILES)
-    assert completed(script, "report", "--profile", "a") == ["auto"]
-    assert completed(script, "prepare", "--datasets", "spoken") == ["spoken_digits"]
-    assert completed(script, "completion", "") == ["bash", "zsh"]
-    assert completed(script, "evaluate", "--dr") == ["--dry-run"]
-    assert completed(script, "run", "--print") == ["--print_config", "--print-config"]
-    assert completed(script, "compare", "--objective", "2", "--ground_truth_") == [
-        "--ground_truth_per_seed",
-        "--ground_truth_gradients",
-    ]
-    assert completed(script, "compare", "--ground_truth_") == []
+def test_every_study_of_the_package_can_be_run_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.dispatch(["run", "--help"])
+    printed = capsys.readouterr().out
+    assert {"objective1", "objective2", "subset_size", "speech_commands"} <= set(declared_studies())
+    for name, study in declared_studies().items():
+        assert name in printed
+        with pytest.raises(SystemExit) as stopped:
+            cli.dispatch(["run", name, "--print-config"])
+        assert not stopped.value.code
+        options = yaml.safe_load(capsys.readouterr().out)
+        options.pop("debug", None)
+        first = next(iter(study.profiles.values()))
+        assert options == {
+            key: list(value) if isinstance(value, tuple) else value for key, value in vars(first).items()
+        }
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_every_option_in_a_commands_help_can_be_completed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for objective, suffix in (("1", ""), ("2", " 2")) if len(cli.COMMANDS[name].options) > 1 else (("", ""),):
-        with pytest.raises(SystemExit):
-            cli.dispatch([name, "--help", *(["--objective", objective] if objective else [])])
-        shown = set(re.findall(r"^ +(?:-h, )?(--[\w-]+)", capsys.readouterr().out, re.MULTILINE))
-        assert shown
-        assert shown <= set(cli.completion().table[name + suffix])
+def test_a_dry_run_counts_every_pass_and_writes_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--images=digits_8x8", "--audio=spoken_digits", "--image_resolutions=[28]", "--image_epochs=[1]"]
+    options += ["--audio_resolutions=[32]", "--audio_epochs=[1]", "--samples_per_seed=4", "--methods=[saliency,random]"]
+    options += ["--metrics=[faithfulness_correlation,sparseness]"]
+    assert run_command(cli.dispatch, ["run", "objective1", "--dry-run", *options]) == 0
+    printed = capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    # 100 subsets and the input itself, of four samples, for two methods of two models; sparseness takes none.
+    total = 101 * 4 * 2 * 2
+    assert re.search(rf"^due +{total:,}$", printed, re.MULTILINE)
+    assert re.search(r"^done +0$", printed, re.MULTILINE)
 
 
-def test_zsh_has_the_same_words(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.dispatch(["completion", "zsh"])
-    zsh = capsys.readouterr().out
-    assert zsh.startswith("#compdef audioxai\n")
-    words = re.search(r"^_audioxai_words.*?^}", cli.completion().bash(), re.MULTILINE | re.DOTALL)
-    assert words is not None
-    assert words.group() in zsh
+def test_explain_writes_a_folder_per_sound(
+    factory: str, sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds = [str(sounds_folder / "bell" / f"0{number}.wav") for number in range(2)]
+    options = ["--model", factory, "--sample-rate", "8000", "--method", "saliency", "--target", "2"]
+    assert run_command(cli.dispatch, ["explain", *sounds, *options, "--out", str(tmp_path / "out")]) == 0
+    out, error = capsys.readouterr()
+    assert error == ""
+    assert [line.split(": ")[0] for line in out.splitlines()] == sounds
+    for name in ("00", "01"):
+        suffixes = {path.suffix for path in (tmp_path / "out" / name).iterdir()}
+        assert suffixes == {".png", ".npz", ".json", ".flac"}
+    assert run_command(cli.dispatch, ["explain", *sounds, *options[:-1], "7", "--out", str(tmp_path / "no")]) == 2
+    assert "0…2" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_two_sounds_of_one_name_do_not_overwrite_each_other(
+    factory: str, sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds = [str(sounds_folder / name / "00.wav") for name in ("bell", "crow")]
+    options = ["--model", factory, "--sample-rate", "8000", "--method", "saliency", "--out", str(tmp_path / "out")]
+    assert run_command(cli.dispatch, ["explain", *sounds, *options]) == 2
+    assert "called 00" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_prints_means_and_writes_the_scores_of_every_clip(
+    factory: str, sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model", factory, "--sample-rate", "8000", "--methods", "saliency", "random"]
+    wanted = ["--metrics", "sparseness", "complexity", "--out", str(tmp_path / "scores.csv")]
+    assert run_command(cli.dispatch, ["evaluate", str(sounds_folder / "rain"), *options, *wanted]) == 0
+    out = capsys.readouterr().out
+    rows = pd.read_csv(tmp_path / "scores.csv")
+    assert len(rows) == 10 * 2 * 2
+    mean = rows.query("method == 'saliency' and metric == 'sparseness'")["score"].mean()
+    assert f"{mean:.3f}" in out
+
+
+def test_train_prints_where_the_model_lies_and_then_finds_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--dataset", "spoken_digits", "--resolution", "32", "--epochs", "1", "--limit", "20"]
+    arguments += ["--checkpoints", str(tmp_path / "checkpoints"), "--device", "cpu"]
+    assert run_command(cli.dispatch, arguments) == 0
+    out = capsys.readouterr().out
+    (weights,) = (tmp_path / "checkpoints").glob("*.safetensors")
+    assert str(weights) in out
+    before = weights.stat().st_mtime_ns
+    assert run_command(cli.dispatch, arguments) == 0
+    assert capsys.readouterr().out == out
+    assert weights.stat().st_mtime_ns == before
+    # The same file is a model for explain.
+    sound = next((data / "spoken_digits").rglob("3_01_0.wav"))
+    options = ["--model", str(weights), "--gradients", "8", "--target", "3", "--out", str(tmp_path / "out")]
+    assert run_command(cli.dispatch, ["explain", str(sound), *options]) == 0
+    samples, rate_hz = soundfile.read(next((tmp_path / "out").rglob("*.flac")))
+    assert (rate_hz, len(samples)) == (16_000, 16_000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "spoken_digits", "--architecture", "resnet"], ("architecture", "'resnet'")),
+        (["--dataset", "spoken_digits", "--split", "fold9"], ("split", "'fold9'")),
+        (["--dataset", "digits_8x8", "--architecture", "audionet"], ("audionet",)),
+        (["--dataset", "digits_8x8", "--resolution", "8"], ("16",)),
+        (["--dataset", "spoken_digits", "--limit", "0"], ("limit is 0",)),
+        (["--dataset", "spoken_digits", "--batch_size", "0"], ("batch_size is 0",)),
+        (["--dataset", "spoken_digits", "--learning_rate", "-1"], ("learning_rate is -1",)),
+    ],
+)
+def test_training_that_cannot_be_is_one_line(
+    arguments: list[str], words: tuple[str, ...], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(cli.dispatch, ["train", *arguments, "--checkpoints", str(tmp_path), "--device", "cpu"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert all(word in error for word in words), error
+    assert not list(tmp_path.iterdir())

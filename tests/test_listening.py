@@ -284,7 +284,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         separate(noise(), draw(2, 1, *MEL.shape), SoftMask(MEL))
     with pytest.raises(UserError, match=r"\(batch, 1, 4000\)"):
         separate(noise(samples=3_999), draw(3, 1, *MEL.shape), SoftMask(MEL))
-    with pytest.raises(UserError, match="give real numbers"):
+    with pytest.raises(UserError, match="give one real number"):
         SoftMask(STFT)(torch.zeros(1, 1, *STFT.shape, dtype=torch.complex64))
 
 
@@ -486,7 +486,7 @@ def test_sounds_beyond_full_scale_are_refused_and_nothing_is_written(tmp_path: P
 
 @pytest.mark.parametrize("clips", [("a",), ("a", "a"), ("a/b", "a b"), ("a", "")])
 def test_clips_need_a_name_each(tmp_path: Path, clips) -> None:
-    with pytest.raises(UserError, match="2 clips are called"):
+    with pytest.raises(UserError, match="2 clips have the names"):
         write_heard(tmp_path, played_clips(), clips, "ig")
     assert not list(tmp_path.iterdir())
 

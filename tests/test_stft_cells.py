@@ -15,8 +15,8 @@ from audioxai.domains import (
     erb_rate,
     in_columns,
     in_stft_cells,
+    matching_stft,
     spread_over_stft,
-    stft_beside,
 )
 from audioxai.utils.errors import UserError
 
@@ -31,7 +31,7 @@ ELSEWHERE = Stft(RATE_HZ, 0.25, window_s=0.04)
 @EVERY
 @pytest.mark.parametrize("stft", [None, ELSEWHERE], ids=["beside", "elsewhere"])
 def test_values_stay_between_the_least_and_the_largest(domain, stft) -> None:
-    stft = stft or stft_beside(domain)
+    stft = stft or matching_stft(domain)
     values = draw(3, 1, *domain.shape)
     cells = in_stft_cells(values, domain, stft)
     assert cells.shape == (3, 1, *stft.shape)
@@ -54,7 +54,7 @@ def test_carrying_over_is_linear_and_in_two_steps(domain) -> None:
 def test_a_spectrogram_of_the_same_cells_stays_as_it_is() -> None:
     values = draw(2, 1, *ELSEWHERE.shape)
     assert torch.equal(in_stft_cells(values, ELSEWHERE, ELSEWHERE), values)
-    assert stft_beside(ELSEWHERE) == ELSEWHERE
+    assert matching_stft(ELSEWHERE) == ELSEWHERE
 
 
 def test_another_spectrogram_is_interpolated_in_time_and_frequency() -> None:
@@ -86,11 +86,11 @@ def test_bands_count_by_their_gain_and_samples_by_the_window() -> None:
 
 
 def test_the_spectrogram_beside_has_the_window_of_the_log_mel() -> None:
-    assert stft_beside(MEL).window_length == MEL.window_length
-    assert stft_beside(DOMAINS[0]) == Stft(RATE_HZ, 0.25)
+    assert matching_stft(MEL).window_length == MEL.window_length
+    assert matching_stft(DOMAINS[0]) == Stft(RATE_HZ, 0.25)
 
 
 def test_images_are_refused() -> None:
-    for ask in (audible, stft_beside):
+    for ask in (audible, matching_stft):
         with pytest.raises(UserError, match="domain pixels cannot be listened to"):
             ask(Pixels(8, 8))

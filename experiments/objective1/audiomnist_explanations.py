@@ -1,25 +1,21 @@
 """Objective 1, stage 2: train models on spectrograms of spoken digits at every resolution and explain test clips.
 
-    python experiments/objective1/audiomnist_explanations.py --profile quick
-
-On two CPU cores profile quick takes 2 minutes, standard about 15 (estimated) minutes.
+python experiments/objective1/audiomnist_explanations.py --profile quick
 """
 
 import sys
 
-from audioxai.studies.objective1.command import audio, run
+from audioxai.studies.command import explaining, main
 from audioxai.utils.commands import run_command
 
+COMMAND = "python experiments/objective1/audiomnist_explanations.py"
+DESCRIPTION = "Train audio models and explain test clips with every method."
 
-def main(argv: list[str]) -> None:
-    """Train audio models and explain them."""
-    run(
-        [audio],
-        "Train audio models and explain them.",
-        "python experiments/objective1/audiomnist_explanations.py",
-        argv,
-    )
+
+def run(argv: list[str]) -> None:
+    """Train audio models and explain test clips with every method."""
+    main("objective1", [explaining("audio")], DESCRIPTION, COMMAND, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(run))

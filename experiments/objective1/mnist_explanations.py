@@ -1,20 +1,21 @@
 """Objective 1, stage 1: train image models at every resolution and explain test images with every method.
 
-    python experiments/objective1/mnist_explanations.py --profile quick
-
-On two CPU cores profile quick takes 2.5 minutes, standard about 40 (estimated) minutes.
+python experiments/objective1/mnist_explanations.py --profile quick
 """
 
 import sys
 
-from audioxai.studies.objective1.command import images, run
+from audioxai.studies.command import explaining, main
 from audioxai.utils.commands import run_command
 
+COMMAND = "python experiments/objective1/mnist_explanations.py"
+DESCRIPTION = "Train image models and explain test images with every method."
 
-def main(argv: list[str]) -> None:
-    """Train image models and explain them."""
-    run([images], "Train image models and explain them.", "python experiments/objective1/mnist_explanations.py", argv)
+
+def run(argv: list[str]) -> None:
+    """Train image models and explain test images with every method."""
+    main("objective1", [explaining("image")], DESCRIPTION, COMMAND, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(run))

@@ -1,27 +1,21 @@
-"""Supplement to Objective 1: faithfulness correlation that removes 224 cells, or 10 % of the input.
+"""Supplement to Objective 1: faithfulness correlation that removes 224 features, or 10 % of the input.
 
-    python experiments/objective1/subset_size.py --training_seeds "[0, 1, 2]" --samples_per_seed 100
-
-Trains and explains what is missing, scores every explanation under both definitions and says whether they order the
-methods differently, in results/summaries/subset_size.md and subset_size.json.
+python experiments/objective1/subset_size.py --profile quick
 """
 
 import sys
 
-from audioxai.studies.objective1.command import audio, images, run, subset_sizes
+from audioxai.studies.command import compare, everything, main
 from audioxai.utils.commands import run_command
 
+COMMAND = "python experiments/objective1/subset_size.py"
+DESCRIPTION = "Compare faithfulness correlation with subsets of 224 features and of 10 % of the input."
 
-def main(argv: list[str]) -> None:
-    """Compare both definitions of the subset."""
-    run(
-        [images, audio, subset_sizes],
-        "Compare faithfulness correlation with subsets of 224 cells and of 10 % of the input.",
-        "python experiments/objective1/subset_size.py",
-        argv,
-        study="objective1_subset_size",
-    )
+
+def run(argv: list[str]) -> None:
+    """Compare faithfulness correlation with subsets of 224 features and of 10 % of the input."""
+    main("subset_size", [everything, compare], DESCRIPTION, COMMAND, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(run))

@@ -8,19 +8,18 @@ cost, and writes three clips to hear and to look at below results/visualizations
 
 import sys
 
-from audioxai.studies.objective2.command import adapt, run
+from audioxai.studies.command import explaining, main
+from audioxai.studies.listening import completeness_and_clips
 from audioxai.utils.commands import run_command
 
+COMMAND = "python experiments/objective2/audio_adapted_ig.py"
+DESCRIPTION = "Make the adapted attributions, and show how complete they are and what they cost."
 
-def main(argv: list[str]) -> None:
-    """Make and check the adapted attributions."""
-    run(
-        [adapt],
-        "Make and check the adapted attributions.",
-        "python experiments/objective2/audio_adapted_ig.py",
-        argv,
-    )
+
+def run(argv: list[str]) -> None:
+    """Make the adapted attributions, and show how complete they are and what they cost."""
+    main("objective2", [explaining(), completeness_and_clips], DESCRIPTION, COMMAND, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(run))

@@ -1,25 +1,21 @@
 """Objective 2, stage 2: score every adaptation under two removals, on ground truth and against controls.
 
-    python experiments/objective2/evaluate_adaptations.py --profile quick
-
-Reads what audio_adapted_ig.py made with the same options; writes results/summaries/objective2.md and .json.
+python experiments/objective2/evaluate_adaptations.py --profile quick
 """
 
 import sys
 
-from audioxai.studies.objective2.command import evaluate, run
+from audioxai.studies.command import compare, main, score
 from audioxai.utils.commands import run_command
 
+COMMAND = "python experiments/objective2/evaluate_adaptations.py"
+DESCRIPTION = "Score the adapted attributions and answer research question 2."
 
-def main(argv: list[str]) -> None:
+
+def run(argv: list[str]) -> None:
     """Score the adapted attributions and answer research question 2."""
-    run(
-        [evaluate],
-        "Score the adapted attributions and answer research question 2.",
-        "python experiments/objective2/evaluate_adaptations.py",
-        argv,
-    )
+    main("objective2", [score, compare], DESCRIPTION, COMMAND, argv)
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run_command(run))

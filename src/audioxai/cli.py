@@ -1,265 +1,268 @@
-"""``audioxai``: the stages of the studies as one command line; the scripts call the same functions."""
+"""``audioxai``: explain clips, evaluate methods, run studies. Heavy imports happen when a command is known."""
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from audioxai.datasets import DATASETS, PREFERENCES, supply
-from audioxai.models import ARCHITECTURES
-from audioxai.studies import report, single_model
-from audioxai.studies.objective1 import command as objective1
-from audioxai.studies.objective1 import config as objective1_config
-from audioxai.studies.objective2 import command as objective2
-from audioxai.studies.objective2 import config as objective2_config
-from audioxai.utils.commands import OneLineParser, run_command
-from audioxai.utils.completion import Completion
-from audioxai.utils.configuration import PRINT_CONFIG, parser_of
+from audioxai.utils.commands import OneLineParser, completion_script, run_command
 from audioxai.utils.errors import UserError
 
 PROGRAM = "audioxai"
-DRY_RUN = "--dry-run"
-OBJECTIVE = "--objective"
-OBJECTIVES = ("1", "2")
-SHELLS = {"bash": Completion.bash, "zsh": Completion.zsh}
-
-# Option → values that are known of it.
-Options = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Command:
-    """One word after ``audioxai``.
-
-    Attributes
-    ----------
-    description : str
-        What it does, in one line.
-    main : callable
-        Does it, from the command's name and the arguments after it.
-    options : mapping
-        What can be completed, read when it is asked for: options by objective, the first where there is none to choose.
-    own : mapping
-        Options that are taken before all others, with their help.
-    """
+    """One word after ``audioxai``: what it does in one line, its examples, and what does it."""
 
     description: str
-    main: Callable[[str, list[str]], None]
-    options: Mapping[str, Callable[[], Options]]
-    own: Mapping[str, str] = field(default_factory=dict)
-
-    def help(self) -> str:
-        """Description with the options of its own."""
-        if not self.own:
-            return self.description
-        lines = [f"  {option:<15} {text}" for option, text in self.own.items()]
-        return "\n".join([self.description, "", "beside the options below:", *lines])
+    examples: tuple[str, ...]
+    main: Callable[[list[str]], None]
 
 
-def _prepare(name: str, argv: list[str]) -> None:
-    options = _prepare_parser(name).parse_args(argv)
-    supply.prepare_as_asked(options, supply.home_folder(), supply.script_makers())
-
-
-def _prepare_parser(name: str = "") -> argparse.ArgumentParser:
-    examples = (
-        f"{PROGRAM} {name}",
-        f"{PROGRAM} {name} --datasets fsdd --root /big/disk    (then set AUDIO_XAI_DATA=/big/disk)",
-        f"{PROGRAM} {name} --datasets audio_mnist --source ~/AudioMNIST-master.zip",
-        f"{PROGRAM} {name} --for-demo",
+def _parser(name: str) -> argparse.ArgumentParser:
+    command = COMMANDS[name]
+    examples = "\n  ".join(command.examples)
+    return OneLineParser(
+        prog=f"{PROGRAM} {name}",
+        description=command.description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"examples:\n  {examples}",
+        allow_abbrev=False,
     )
-    return supply.option_parser("\n  ".join([COMMANDS["prepare"].description + "\n\nexamples:", *examples]))
 
 
-def _train(name: str, argv: list[str]) -> None:
-    single_model.train(argv, f"{PROGRAM} {name}")
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", required=True, help="checkpoint (.safetensors), package.module:factory or file.py:factory"
+    )
+    parser.add_argument(
+        "--sample-rate", type=int, help="rate of the model in Hz, where its checkpoint does not state it"
+    )
+    parser.add_argument("--gradients", type=int, default=32, help="gradients that a method may take (32)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
 
 
-def _stages(first: Sequence[objective1.Stage], second: Sequence[objective2.Stage]) -> Callable[[str, list[str]], None]:
-    """Runs the stages of the objective that is asked for."""
+def _explain_parser() -> argparse.ArgumentParser:
+    parser = _parser("explain")
+    parser.add_argument("sounds", nargs="+", help="sound files")
+    _model_options(parser)
+    parser.add_argument("--target", help="class to explain, by name or index; the predicted one if not given")
+    parser.add_argument("--method", default="auto", help="explanation method; see audioxai methods")
+    parser.add_argument("--out", default="explanations", help="folder for pictures, sounds and numbers (explanations)")
+    return parser
 
-    def main(name: str, argv: list[str]) -> None:
-        objective, options = _objective(argv)
-        if objective == "1":
-            objective1.run(first, COMMANDS[name].help(), f"{PROGRAM} {name}", options)
-        else:
-            objective2.run(second, COMMANDS[name].help(), f"{PROGRAM} {name} {OBJECTIVE} 2", options)
+
+def _explain(argv: list[str]) -> None:
+    options = _explain_parser().parse_args(argv)
+    from audioxai.api import explain, load_model
+
+    stems = [Path(sound).stem for sound in options.sounds]
+    again = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if again is not None:
+        raise UserError(
+            f"several sounds are called {again}, and each gets a folder of its name; explain them one by one"
+        )
+    model = load_model(options.model, sample_rate=options.sample_rate)
+    target = int(options.target) if options.target is not None and options.target.isdecimal() else options.target
+    for sound in map(Path, options.sounds):
+        explanation = explain(
+            sound, model, target=target, method=options.method, gradients=options.gradients, seed=options.seed
+        )
+        written = explanation.save(Path(options.out) / sound.stem)
+        print(f"{sound}: {explanation.label} ({explanation.score:.2f}), by {explanation.method}: {written[1]}")
+
+
+def _evaluate_parser() -> argparse.ArgumentParser:
+    parser = _parser("evaluate")
+    parser.add_argument("folder", help="folder of sound files, or one file")
+    _model_options(parser)
+    parser.add_argument("--methods", nargs="+", default=["auto", "energy", "random"], help="explanation methods")
+    parser.add_argument("--metrics", nargs="+", help="metrics; the thesis' five if not given")
+    parser.add_argument("--out", help="CSV file for the scores of every clip")
+    return parser
+
+
+def _evaluate(argv: list[str]) -> None:
+    options = _evaluate_parser().parse_args(argv)
+    from audioxai.api import evaluate
+    from audioxai.metrics import THESIS_METRICS
+    from audioxai.utils.files import write_text
+
+    scores = evaluate(
+        options.folder,
+        options.model,
+        sample_rate=options.sample_rate,
+        methods=options.methods,
+        metrics=options.metrics or THESIS_METRICS,
+        gradients=options.gradients,
+        seed=options.seed,
+    )
+    print(scores)
+    if options.out:
+        write_text(Path(options.out), scores.rows.to_csv(index=False))
+
+
+def _run(argv: list[str]) -> None:
+    from audioxai.studies import command
+
+    dry = "--dry-run" in argv
+    name, *rest = [argument for argument in argv if argument != "--dry-run"] or ["--help"]
+    if name in ("--help", "-h"):
+        parser = _parser("run")
+        studies = "\n  ".join(f"{own:<16} {study.title}" for own, study in command.declared_studies().items())
+        parser.epilog = f"{parser.epilog}\n\nstudies:\n  {studies}\n\noptions of one: {PROGRAM} run STUDY --help"
+        parser.add_argument("study", help="a study below, or a YAML file that declares one")
+        parser.add_argument("--dry-run", action="store_true", help="print the model passes that it takes, and stop")
+        parser.print_help()
+        return
+    stages = [command.budget] if dry else [command.everything, command.compare, command.report]
+    if name.endswith((".yaml", ".yml")):
+        command.run_file(Path(name), rest, stages)
+        return
+    command.main(name, stages, command.declared(name).title, f"{PROGRAM} run {name}", rest, note=not dry)
+
+
+def _report(argv: list[str]) -> None:
+    from audioxai.studies import reports
+
+    reports.main(argv, f"{PROGRAM} report", COMMANDS["report"].description)
+
+
+def _prepare_parser() -> argparse.ArgumentParser:
+    from audioxai.datasets import supply
+
+    examples = "\n  ".join(COMMANDS["prepare"].examples)
+    return supply.option_parser(f"{COMMANDS['prepare'].description}\n\nexamples:\n  {examples}")
+
+
+def _prepare(argv: list[str]) -> None:
+    from audioxai.datasets import supply
+
+    supply.prepare_as_asked(_prepare_parser().parse_args(argv), supply.home_folder(), supply.script_makers())
+
+
+def _train(argv: list[str]) -> None:
+    from audioxai.studies import single_model
+
+    single_model.train(argv, f"{PROGRAM} train")
+
+
+def _list(registry: str) -> Callable[[list[str]], None]:
+    def main(argv: list[str]) -> None:
+        _parser(registry).parse_args(argv)
+        from audioxai.metrics import METRICS
+        from audioxai.xai_methods import METHODS
+
+        if registry == "methods":
+            for method in METHODS.values():
+                print(f"{method.name:<26} {method.label:<32} {method.role:<8} {method.source}")
+            return
+        for metric in METRICS.values():
+            better = {True: "higher", False: "lower", None: "–"}[metric.higher_is_better]
+            print(f"{metric.name:<26} {metric.label:<40} {better:<7} {metric.family:<14} {metric.source}")
 
     return main
 
 
-def _objective(argv: Sequence[str]) -> tuple[str, list[str]]:
-    """Objective that is asked for, and the other arguments."""
-    early = OneLineParser(add_help=False, allow_abbrev=False)
-    early.add_argument(OBJECTIVE, default=OBJECTIVES[0])
-    known, options = early.parse_known_args(argv)
-    if known.objective not in OBJECTIVES:
-        raise UserError(f"objective is {known.objective!r}; choose {' or '.join(OBJECTIVES)}")
-    return known.objective, options
-
-
-def _evaluate(name: str, argv: list[str]) -> None:
-    if DRY_RUN not in argv:
-        _stages([objective1.metrics], [objective2.evaluate])(name, argv)
-        return
-    objective, options = _objective([option for option in argv if option != DRY_RUN])
-    if objective != "1":
-        raise UserError(f"{DRY_RUN} counts the model passes of objective 1 alone; leave out {OBJECTIVE} {objective}")
-    objective1.dry_run(COMMANDS[name].help(), f"{PROGRAM} {name}", options)
-
-
-def _report(name: str, argv: list[str]) -> None:
-    report.report(argv, f"{PROGRAM} {name}", COMMANDS[name].description)
-
-
-def _completion(_: str, argv: list[str]) -> None:
-    print(SHELLS[_completion_parser().parse_args(argv).shell](completion()), end="")
-
-
 def _completion_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
-        description=COMMANDS["completion"].description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(
-            [
-                "examples:",
-                f'  eval "$({PROGRAM} completion bash)"    # in this shell',
-                f"  {PROGRAM} completion bash > ~/.local/share/bash-completion/completions/{PROGRAM}",
-                f"  {PROGRAM} completion zsh > ~/.zfunc/_audioxai    # a folder of $fpath, before compinit",
-            ]
-        ),
-    )
-    parser.add_argument("shell", choices=tuple(SHELLS), help="which shell")
+    parser = _parser("completion")
+    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell that reads the script")
     return parser
 
 
-def _strings(parser: argparse.ArgumentParser) -> dict[str, Sequence[str]]:
-    """All option strings of a parser, without known values."""
-    # Argparse has no public list of them, and the help has it only as text.
-    return {string: () for action in parser._actions for string in action.option_strings}
+def _completion(argv: list[str]) -> None:
+    shell = _completion_parser().parse_args(argv).shell
+    print(completion_script(PROGRAM, parsers(), shell), end="")
 
 
-def _of_config(config_type: type[Any], profiles: Mapping[str, Any], **values: Sequence[str]) -> Callable[[], Options]:
-    """Options of a configuration: its fields' and the parser's, with the values that are known."""
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Parser of every command; those of studies after ``run``."""
+    from audioxai.studies import command, reports, single_model
+    from audioxai.utils.configuration import parser_of
 
-    def options() -> Options:
-        found = _strings(parser_of(config_type, next(iter(profiles.values()))))
-        known = {f"--{name}": tuple(choices) for name, choices in values.items()}
-        return found | {PRINT_CONFIG: (), "--profile": tuple(profiles), **known}
+    studies = {
+        f"run {name}": parser_of(study.options_type, next(iter(study.profiles.values())), study.title)
+        for name, study in command.declared_studies().items()
+    }
+    return {
+        "explain": _explain_parser(),
+        "evaluate": _evaluate_parser(),
+        "run": argparse.ArgumentParser(description=COMMANDS["run"].description),
+        **studies,
+        "report": parser_of(reports.ReportConfig, reports.ReportConfig(), COMMANDS["report"].description),
+        "prepare": _prepare_parser(),
+        "train": parser_of(
+            single_model.SingleModelConfig,
+            next(iter(single_model.PROFILES.values())),
+            COMMANDS["train"].description,
+        ),
+        "methods": _parser("methods"),
+        "metrics": _parser("metrics"),
+        "completion": _completion_parser(),
+    }
 
-    return options
-
-
-def _of_prepare() -> Options:
-    named = {"--datasets": tuple(DATASETS), "--audio": PREFERENCES["audio"], "--images": PREFERENCES["image"]}
-    return _strings(_prepare_parser()) | named
-
-
-DEVICES = ("auto", "cpu", "cuda")
-OF_OBJECTIVES = {
-    "1": _of_config(
-        objective1_config.Objective1Config,
-        objective1_config.PROFILES,
-        device=DEVICES,
-        audio=PREFERENCES["audio"],
-        images=PREFERENCES["image"],
-    ),
-    "2": _of_config(objective2_config.Objective2Config, objective2_config.PROFILES, device=DEVICES),
-}
-OWN = {f"{OBJECTIVE} 1|2": "research question: sound beside images (1, the default), or methods made for sound (2)"}
 
 COMMANDS: dict[str, Command] = {
-    "prepare": Command("Put datasets where the studies look for them.", _prepare, {OBJECTIVES[0]: _of_prepare}),
-    "train": Command(
-        "Train one model alone; explain trains what it needs by itself.",
-        _train,
-        {
-            OBJECTIVES[0]: _of_config(
-                single_model.SingleModelConfig,
-                single_model.PROFILES,
-                device=DEVICES,
-                dataset=tuple(DATASETS),
-                architecture=tuple(ARCHITECTURES),
-            )
-        },
-    ),
     "explain": Command(
-        "Train the models that are missing and explain them.",
-        _stages([objective1.images, objective1.audio], [objective2.adapt]),
-        OF_OBJECTIVES,
-        OWN,
+        "Explain why a model gives sounds their classes: picture, sounds and numbers for each.",
+        (
+            f"{PROGRAM} explain bark.wav --model checkpoints/fsdd.safetensors",
+            f"{PROGRAM} explain bark.wav --model my_model.py:build --sample-rate 16000 --target 3 --out bark",
+        ),
+        _explain,
     ),
     "evaluate": Command(
-        "Score every explanation.",
+        "Judge explanation methods on a folder of sounds.",
+        (f"{PROGRAM} evaluate clips --model checkpoints/fsdd.safetensors --methods ordered silence energy random",),
         _evaluate,
-        OF_OBJECTIVES,
-        {**OWN, DRY_RUN: "only count the model passes that it would take (objective 1)"},
-    ),
-    "compare": Command(
-        "Write tables, figures and the answer to the research question.",
-        _stages([objective1.comparison], [objective2.comparison]),
-        OF_OBJECTIVES,
-        OWN,
-    ),
-    "report": Command(
-        "Write what was found as one HTML file, with a model card and a data card.",
-        _report,
-        {OBJECTIVES[0]: _of_config(report.ReportConfig, report.PROFILES)},
     ),
     "run": Command(
-        "Do an objective from end to end: explain, evaluate, compare.",
-        _stages(
-            [objective1.images, objective1.audio, objective1.metrics, objective1.comparison],
-            [objective2.adapt, objective2.evaluate],
+        "Run a study from end to end: train, explain, score, compare.",
+        (
+            f"{PROGRAM} run my_study.yaml",
+            f"{PROGRAM} run objective1 --profile quick",
+            f"{PROGRAM} run objective2 --profile standard --dry-run",
+            f"{PROGRAM} run objective1 --print-config > my_options.yaml",
         ),
-        OF_OBJECTIVES,
-        OWN,
+        _run,
     ),
+    "report": Command(
+        "Write what a results folder holds as one HTML file.",
+        (f"{PROGRAM} report", f"{PROGRAM} report --results copied_results --output report.html"),
+        _report,
+    ),
+    "prepare": Command(
+        "Put data sets where studies look for them.",
+        (
+            f"{PROGRAM} prepare --for-demo",
+            f"{PROGRAM} prepare --datasets audio_mnist --source ~/AudioMNIST-master.zip",
+        ),
+        _prepare,
+    ),
+    "train": Command(
+        "Train one model alone; studies train what they need by themselves.",
+        (f"{PROGRAM} train --dataset fsdd --architecture small_cnn --resolution 64",),
+        _train,
+    ),
+    "methods": Command("List the explanation methods.", (f"{PROGRAM} methods",), _list("methods")),
+    "metrics": Command("List the metrics.", (f"{PROGRAM} metrics",), _list("metrics")),
     "completion": Command(
-        "Print a script that makes bash or zsh complete these words.",
+        "Print a script that makes bash or zsh complete these commands.",
+        (f'eval "$({PROGRAM} completion bash)"', f"{PROGRAM} completion zsh > ~/.zfunc/_audioxai"),
         _completion,
-        {OBJECTIVES[0]: lambda: {"completion": tuple(SHELLS), **_strings(_completion_parser())}},
     ),
 }
-
-
-def _name(option: str) -> str:
-    """``--objective`` of ``--objective 1|2``."""
-    return option.split()[0]
-
-
-def completion() -> Completion:
-    """What a shell can complete after ``audioxai``: commands, and their options as the parsers have them."""
-    table: dict[str, Options] = {}
-    for name, command in COMMANDS.items():
-        own = {option: tuple(OBJECTIVES) if option == OBJECTIVE else () for option in map(_name, command.own)}
-        for objective, options in command.options.items():
-            table[name if objective == OBJECTIVES[0] else f"{name} {objective}"] = {**options(), **own}
-    return Completion(PROGRAM, tuple(COMMANDS), table, OBJECTIVE, OBJECTIVES[0])
 
 
 def usage() -> str:
     """What ``audioxai --help`` prints."""
     lines = [f"  {name:<10} {command.description}" for name, command in COMMANDS.items()]
+    examples = [f"  {command.examples[0]}" for command in COMMANDS.values()]
+    more = f"options of a command: {PROGRAM} COMMAND --help"
     return "\n".join(
-        [
-            f"usage: {PROGRAM} COMMAND [options]",
-            "",
-            "commands:",
-            *lines,
-            "",
-            "examples:",
-            f"  {PROGRAM} prepare --for-demo                       # whatever data can be had",
-            f"  {PROGRAM} run --profile quick                      # research question 1 from end to end",
-            f"  {PROGRAM} run {OBJECTIVE} 2 --profile quick        # research question 2",
-            f"  {PROGRAM} evaluate {DRY_RUN} --profile standard    # what scoring would cost",
-            f"  {PROGRAM} run --profile standard {PRINT_CONFIG} > my_study.yaml",
-            f"  {PROGRAM} run --config my_study.yaml",
-            f"  {PROGRAM} report --results results --output report.html",
-            f'  eval "$({PROGRAM} completion bash)"                # or zsh',
-            f"  {PROGRAM} evaluate --help",
-        ]
+        [f"usage: {PROGRAM} COMMAND [options]", "", "commands:", *lines, "", "examples:", *examples, "", more]
     )
 
 
@@ -274,10 +277,15 @@ def dispatch(argv: Sequence[str]) -> None:
     if not argv or argv[0] in ("--help", "-h"):
         print(usage())
         return
+    if argv[0] == "--version":
+        from audioxai import __version__
+
+        print(f"{PROGRAM} {__version__}")
+        return
     name, *options = argv
     if name not in COMMANDS:
         raise UserError(f"there is no command {name!r}; choose among {', '.join(COMMANDS)}")
-    COMMANDS[name].main(name, options)
+    COMMANDS[name].main(options)
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ class MethodEntry(Entry):
         ``method``: from the literature; ``ours``: made for audio here; ``peer``: what ours is compared with;
         ``control``: explains nothing, every method has to beat it.
     complete : bool
-        Whether its attributions add up to a change of the score.
+        Whether its attributions are meant to add up to a change of the score, so that a completeness gap is measured.
     domains : tuple of str
         Names of the domains whose inputs it takes; empty for all.
     """
@@ -106,6 +106,25 @@ class MethodEntry(Entry):
     role: Role = "method"
     complete: bool = False
     domains: tuple[str, ...] = ()
+
+    def takes(self, domain: str) -> bool:
+        """Whether inputs of the domain of this name can be explained."""
+        return not self.domains or domain in self.domains
+
+    def bind(self, context: Mapping[str, Any], **options: Any) -> Any:
+        """As :meth:`Entry.bind`.
+
+        Raises
+        ------
+        UserError
+            Also if the context's ``domain`` is none whose inputs the method takes.
+        """
+        domain = {**context, **options}.get("domain")
+        if domain is not None and not self.takes(domain.name):
+            raise UserError(
+                f"{self.name} takes {' or '.join(self.domains)} inputs but the model's domain is {domain.name}"
+            )
+        return super().bind(context, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +141,15 @@ class MetricEntry(Entry):
         Smallest and largest possible score.
     needs_masks : bool
         Whether it is defined only where it is known in which features relevance belongs.
+    needs_change : bool
+        Whether it is defined only for methods that state the change of the score that their attributions add up to.
     """
 
     short: str = ""
     higher_is_better: bool | None = None
     score_range: tuple[float, float] = (float("-inf"), float("inf"))
     needs_masks: bool = False
+    needs_change: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

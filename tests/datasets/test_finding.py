@@ -3,7 +3,7 @@
 import pytest
 from helpers.dataset_files import write_images, write_speakers, write_tone
 
-from audioxai.datasets import DATASETS, find_root, load, resolve
+from audioxai.datasets import DATASETS, PREFERENCES, find_root, load, resolve
 from audioxai.utils.errors import UserError
 
 
@@ -57,7 +57,7 @@ def test_auto_takes_the_best_that_is_there(home):
     ("wanted", "modality", "said"),
     [
         ("auto", "image", r"prepare_datasets\.py"),
-        ("mnits", "image", "unknown dataset 'mnits'.*mnist, digits_8x8"),
+        ("mnits", "image", "no data set 'mnits', did you mean 'mnist'"),
         ("fsdd", "audio", r"prepare_datasets\.py --datasets fsdd.*AUDIO_XAI_DATA"),
         ("audio_mnist_az", "audio", "data/audio_mnist_az.*AUDIO_XAI_DATA"),
         ("mnist", "audio", "image, not audio"),
@@ -69,11 +69,21 @@ def test_what_cannot_be_resolved_says_what_to_do(home, wanted, modality, said):
 
 
 def test_a_root_that_is_not_the_dataset_is_refused(tmp_path):
-    with pytest.raises(UserError, match="does not hold dataset fsdd"):
+    with pytest.raises(UserError, match="does not hold data set fsdd"):
         load("fsdd", root=tmp_path)
 
 
 def test_stand_ins_say_so():
-    stand_ins = {name: source.stand_in_for for name, source in DATASETS.items() if source.stand_in_for}
+    stand_ins = {name: entry.stand_in_for for name, entry in DATASETS.items() if entry.stand_in_for}
     assert stand_ins == {"digits_8x8": "mnist", "spoken_digits": "audio_mnist"}
-    assert all(name == source.name for name, source in DATASETS.items())
+
+
+def test_entries_say_everything_about_a_data_set():
+    for name, entry in DATASETS.items():
+        source = entry.make()
+        assert (source.name, source.modality) == (name, entry.modality)
+        if name != "audio_folder":
+            assert (source.audio_format() is None) == (entry.modality == "image")
+        assert all((entry.label, entry.description, entry.source, entry.licence))
+    assert {PREFERENCES[kind][0] for kind in PREFERENCES} == {"audio_mnist", "mnist"}
+    assert set(PREFERENCES["audio"]) | set(PREFERENCES["image"]) <= set(DATASETS)

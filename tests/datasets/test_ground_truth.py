@@ -56,13 +56,14 @@ def clips_of(speakers: dict[str, str], repetitions: int = 3, dtype: torch.dtype 
         modality="audio",
         stand_in_for=None,
         split_name="speaker_disjoint",
-        speaker_disjoint=True,
+        group_disjoint=True,
+        group_name="speaker",
         class_names=("0", "1", "2"),
         sample_rate_hz=RATE_HZ,
         ids=tuple(f"{d}_{s}_{r}.wav" for s, d, r in rows),
         inputs=torch.stack(clips)[:, None].to(dtype),
         labels=torch.tensor([d for _, d, _ in rows]),
-        speakers=tuple(s for s, _, _ in rows),
+        groups=tuple(s for s, _, _ in rows),
         splits=tuple(speakers[s] for s, _, _ in rows),
         skipped=(),
         fingerprint="0123",
@@ -83,7 +84,7 @@ def reordered(dataset: Dataset, order: list[int]) -> Dataset:
         ids=tuple(dataset.ids[row] for row in order),
         inputs=dataset.inputs[order],
         labels=dataset.labels[order],
-        speakers=tuple(dataset.speakers[row] for row in order),
+        groups=tuple(dataset.groups[row] for row in order),
         splits=tuple(dataset.splits[row] for row in order),
     )
 
@@ -103,7 +104,7 @@ def test_every_kind_is_a_dataset_with_a_mask(make) -> None:
     made = truth.dataset
     assert made.inputs.shape == SPEECH.inputs.shape
     assert (made.inputs.dtype, made.labels.dtype) == (torch.float32, torch.int64)
-    assert (made.ids, made.speakers, made.splits) == (SPEECH.ids, SPEECH.speakers, SPEECH.splits)
+    assert (made.ids, made.groups, made.splits) == (SPEECH.ids, SPEECH.groups, SPEECH.splits)
     assert made.name != SPEECH.name
     assert made.fingerprint != SPEECH.fingerprint
     assert torch.equal(made.part("test").inputs, made.inputs[-9:])
@@ -334,7 +335,7 @@ def test_cues_that_do_not_fit_the_clips_are_refused(changes, reason) -> None:
         plant(SPEECH, replace(HIGH_OR_LOW, **changes))
 
 
-# Two digits in one clip
+# Clips of two classes in one
 
 
 @pytest.mark.parametrize("snr_db", [-6.0, 0.0, 12.0])
@@ -355,11 +356,11 @@ def test_the_other_is_another_digit_by_another_speaker_of_the_same_part(make) ->
     index_of = {name: index for index, name in enumerate(SPEECH.ids)}
     partners = [index_of[name] for name in pairs.other_ids]
     assert torch.equal(SPEECH.labels[partners], pairs.other_labels)
-    assert tuple(SPEECH.speakers[partner] for partner in partners) == pairs.other_speakers
+    assert tuple(SPEECH.groups[partner] for partner in partners) == pairs.other_groups
     for own, partner in enumerate(partners):
         assert SPEECH.splits[own] == SPEECH.splits[partner]
         # Validation and test have one speaker each.
-        assert (SPEECH.speakers[own] == SPEECH.speakers[partner]) == (SPEECH.splits[own] != "train")
+        assert (SPEECH.groups[own] == SPEECH.groups[partner]) == (SPEECH.splits[own] != "train")
     assert len(set(partners)) > len(partners) // 3
 
 
@@ -513,9 +514,9 @@ def test_clips_of_odd_length_end_in_one_silent_sample() -> None:
 
 @pytest.mark.parametrize("make", [mix, sequence])
 def test_what_cannot_be_paired_is_refused(make) -> None:
-    same_digit = replace(SPEECH, labels=torch.zeros_like(SPEECH.labels))
-    with pytest.raises(UserError, match="the train part of tones holds only digit 0"):
-        make(same_digit)
+    same_class = replace(SPEECH, labels=torch.zeros_like(SPEECH.labels))
+    with pytest.raises(UserError, match="the train part of tones holds only class 0"):
+        make(same_class)
     silent = SPEECH.inputs.clone()
     silent[-1] = 0.0
     with pytest.raises(UserError, match="is silent; leave silent clips out"):
@@ -526,9 +527,9 @@ def test_what_cannot_be_paired_is_refused(make) -> None:
 
 
 def test_without_metadata_any_other_digit_will_do() -> None:
-    nameless = replace(SPEECH, speakers=(None,) * len(SPEECH))
+    nameless = replace(SPEECH, groups=(None,) * len(SPEECH))
     pairs = mix(nameless).pairs
-    assert set(pairs.other_speakers) == {None}
+    assert set(pairs.other_groups) == {None}
     assert not bool((pairs.other_labels == SPEECH.labels).any())
 
 

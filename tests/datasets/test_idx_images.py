@@ -61,7 +61,7 @@ def test_the_last_twelfth_of_the_training_images_validates(tmp_path):
     assert (dataset.inputs.dtype, dataset.labels.dtype) == (torch.float32, torch.int64)
     np.testing.assert_allclose(dataset.part("validation").inputs[:, 0, 5, 5] * 255, np.arange(110, 120), rtol=1e-6)
     np.testing.assert_allclose(dataset.part("test").inputs[:, 0, 0, 0] * 255, np.arange(30), rtol=1e-6, atol=1e-6)
-    assert dataset[0].speaker is None
+    assert dataset[0].group is None
     assert dataset.ids[119] == "train/00119"
 
 

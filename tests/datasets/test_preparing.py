@@ -10,8 +10,8 @@ import zipfile
 import pytest
 from helpers.dataset_files import write_images, write_speakers
 
-from audioxai.datasets import archives, fingerprint, load, mnist, preparation
-from audioxai.datasets.preparation import PublicArchive, PublicFiles
+from audioxai.datasets import archives, audio_mnist, fingerprint, load, mnist, preparation
+from audioxai.datasets.sources import PublicArchive, PublicFiles
 from audioxai.utils.commands import run_command
 from audioxai.utils.errors import UserError
 
@@ -133,13 +133,13 @@ def test_the_users_files_are_not_overwritten(run_prepare, repository, tmp_path):
     assert own.read_text() == "mine"
 
 
-def own_mnist(monkeypatch, folder):
+def own_mnist(monkeypatch, folder, mirrors=()):
     """Small files taken for MNIST's: their checksums are expected instead of its."""
     write_images(folder)
-    names = list(mnist.CONTENT_MD5)
-    contents = {name: mnist.read_content(folder / f"{name}.gz") for name in names}
-    monkeypatch.setattr(mnist, "CONTENT_MD5", {name: hashlib.md5(contents[name]).hexdigest() for name in names})
-    return {name: hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest() for name in names}
+    files = {name: folder / f"{name}.gz" for name in mnist.FILES}
+    zipped = {name: hashlib.md5(file.read_bytes()).hexdigest() for name, file in files.items()}
+    content = {name: hashlib.md5(mnist.read_content(file)).hexdigest() for name, file in files.items()}
+    monkeypatch.setattr(mnist, "PUBLIC", PublicFiles(mirrors, zipped, content))
 
 
 def test_mnist_from_a_folder_is_checked(run_prepare, tmp_path, monkeypatch):
@@ -154,7 +154,8 @@ def test_mnist_from_a_folder_is_checked(run_prepare, tmp_path, monkeypatch):
 
 
 def test_mnist_is_taken_from_the_mirror_that_has_it(run_prepare, tmp_path, monkeypatch):
-    md5 = own_mnist(monkeypatch, tmp_path / "given")
+    mirrors = ("http://first.invalid/", "http://second.invalid/", "http://third.invalid/")
+    own_mnist(monkeypatch, tmp_path / "given", mirrors)
     asked = []
 
     def fetch(url, target, checksum):
@@ -164,9 +165,7 @@ def test_mnist_is_taken_from_the_mirror_that_has_it(run_prepare, tmp_path, monke
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(tmp_path / "given" / target.name, target)
 
-    mirrors = ("http://first.invalid/", "http://second.invalid/", "http://third.invalid/")
     monkeypatch.setattr(preparation, "download", fetch)
-    monkeypatch.setitem(preparation.PUBLIC, "mnist", PublicFiles(mirrors, md5))
     preparation.install_from_public("mnist", tmp_path / "root", frozenset(mirrors[:2]))
     assert [url.split("/")[2] for url in asked] == ["first.invalid", "second.invalid"] * 4
     assert len(load("mnist", root=tmp_path / "root" / "mnist")) == 150
@@ -176,17 +175,17 @@ def test_mnist_is_taken_from_the_mirror_that_has_it(run_prepare, tmp_path, monke
 def test_a_public_archive_has_to_bring_all_recordings(run_prepare, repository, tmp_path, monkeypatch, server):
     server.content = zipped(repository, tmp_path / "archive").read_bytes()
     arguments = ("--datasets", "audio_mnist", "--root", tmp_path / "root")
-    monkeypatch.setitem(preparation.PUBLIC, "audio_mnist", PublicArchive(server.url, 31, 1000))
+    monkeypatch.setattr(audio_mnist, "PUBLIC", PublicArchive(server.url, 31, 1000))
     code, _, said = run_prepare(*arguments)
     assert code == 2
     assert "30 recordings instead of 31" in said
     assert list((tmp_path / "root").iterdir()) == []
-    monkeypatch.setitem(preparation.PUBLIC, "audio_mnist", PublicArchive(server.url, 30, 1000))
+    monkeypatch.setattr(audio_mnist, "PUBLIC", PublicArchive(server.url, 30, 1000))
     assert run_prepare(*arguments)[0] == 0
 
 
 def test_room_is_checked_before_downloading(run_prepare, tmp_path, monkeypatch, server):
-    monkeypatch.setitem(preparation.PUBLIC, "audio_mnist", PublicArchive(server.url, 30, 10**18))
+    monkeypatch.setattr(audio_mnist, "PUBLIC", PublicArchive(server.url, 30, 10**18))
     code, _, said = run_prepare("--datasets", "audio_mnist", "--root", tmp_path / "root")
     assert code == 2
     assert "1000000000.00 GB are needed" in said
@@ -259,12 +258,12 @@ def test_enlarging_keeps_a_gradient(preparing):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--datasets", "mnits"], "unknown dataset 'mnits'"),
+        (["--datasets", "mnits"], "no data set 'mnits', did you mean 'mnist'"),
         (["--datasets", "audio_mnist_az"], "no public address"),
         (["--source", "x"], "--datasets audio_mnist"),
         (["--datasets", "mnist", "--source", "/no/such/place"], "/no/such/place"),
-        (["--datasets", "mnist", "fsdd", "--source", "x"], "one dataset"),
-        (["--for-demo", "--audio", "mnist"], "no audio dataset"),
+        (["--datasets", "mnist", "fsdd", "--source", "x"], "one data set"),
+        (["--for-demo", "--audio", "mnist"], "audio data sets; choose from auto"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -281,7 +280,7 @@ def test_a_missing_data_root_is_one_line(preparing, monkeypatch, capsys):
     monkeypatch.setenv("AUDIO_XAI_DATA", "/no/such/place")
     assert run_command(preparing.main, ["--datasets", "mnist"]) == 2
     assert capsys.readouterr().err == (
-        "error: AUDIO_XAI_DATA is /no/such/place, which is no folder; correct it or unset it\n"
+        "error: AUDIO_XAI_DATA is /no/such/place, which is not a folder; correct it or unset it\n"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioxai import datasets
-from audioxai.datasets import DATASETS, fingerprint, load, read_speaker_metadata, summary_of_skipped
+from audioxai.datasets import DATASETS, fingerprint, load, source_of, summary_of_skipped
 from audioxai.datasets.audio_files import AudioFormat
-from audioxai.datasets.audio_mnist import TEST_SPEAKERS, VALIDATION_SPEAKERS
+from audioxai.datasets.audio_mnist import FOLDS, read_speaker_metadata
+from audioxai.datasets.recordings import RecordingFolder
+from audioxai.datasets.records import Listing, Recording
 from audioxai.datasets.sources import balanced_draw, content_fingerprint
-from audioxai.datasets.speech import Recording, SpeechFolder, disjoint_speakers
+from audioxai.datasets.splits import are_group_disjoint, speaker_parts
 from audioxai.utils.errors import UserError
 
-SPEECH = [source for source in DATASETS.values() if isinstance(source, SpeechFolder)]
+SPEECH = [source for source in map(source_of, DATASETS) if isinstance(source, RecordingFolder)]
 EVERY_SPLIT = [(source, split) for source in SPEECH for split in source.splits]
 SHORT = AudioFormat(8_000, 0.1, "centre", None, True)
 
@@ -41,14 +44,14 @@ def fsdd_root(tmp_path):
 
 def test_the_folder_is_the_speaker_and_the_file_name_has_the_digit(tmp_path):
     dataset = load("audio_mnist", root=write_speakers(tmp_path, ["03", "04", "05"]))
-    of_three = [sample for sample in dataset if sample.speaker == "03"]
+    of_three = [sample for sample in dataset if sample.group == "03"]
     assert sorted(sample.label for sample in of_three) == list(range(10))
     assert set(dataset.labels.tolist()) == set(range(10))
     for sample in dataset:
         # The frequency that was recorded tells the digit, whatever the names say.
         spectrum = torch.fft.rfft(sample.input[0]).abs()
         assert round((int(spectrum.argmax()) - 200) / 100) == sample.label
-    by_folder = [int(sample.speaker) for sample in dataset]
+    by_folder = [int(sample.group) for sample in dataset]
     assert by_folder != dataset.labels.tolist()
 
 
@@ -57,79 +60,110 @@ def test_loaded_samples_are_in_the_order_of_their_parts(three):
     assert list(dataset.splits) == ["train"] * 10 + ["validation"] * 10 + ["test"] * 10
     assert dataset.inputs.shape == (30, 1, 16_000)
     assert dataset.inputs.dtype == torch.float32
-    assert set(dataset.part("test").speakers) == {"05"}
+    assert set(dataset.part("test").groups) == {"05"}
     assert dataset.part("test").inputs.data_ptr() == dataset.inputs[20:].data_ptr()
     assert dataset.ids[0] == "data/01/0_01_0.wav"
 
 
-def test_the_papers_folds():
-    everyone = set(range(1, 61))
-    tests = [set(TEST_SPEAKERS[f"fold{fold}"]) for fold in range(1, 6)]
-    assert set.union(*tests) == everyone
-    assert sum(len(group) for group in tests) == 60
-    for fold in TEST_SPEAKERS:
-        assert len(VALIDATION_SPEAKERS[fold]) == 12
-        assert not set(TEST_SPEAKERS[fold]) & set(VALIDATION_SPEAKERS[fold])
+def test_the_papers_folds(tmp_path):
+    assert sorted(speaker for speakers in FOLDS.values() for speaker in speakers) == list(range(1, 61))
     # As printed in the paper.
-    assert TEST_SPEAKERS["fold1"] == (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51)
-    assert VALIDATION_SPEAKERS["fold1"] == (12, 47, 59, 15, 27, 41, 4, 11, 21, 31, 44, 50)
-    assert VALIDATION_SPEAKERS["fold2"] == (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51)
-    assert TEST_SPEAKERS["fold3"] == (36, 57, 9, 24, 37, 2, 8, 17, 29, 39, 48, 54)
-    assert VALIDATION_SPEAKERS["fold5"] == (43, 58, 14, 25, 38, 3, 10, 20, 30, 40, 49, 55)
+    assert FOLDS["fold1"] == (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51)
+    assert FOLDS["fold3"] == (36, 57, 9, 24, 37, 2, 8, 17, 29, 39, 48, 54)
+    validations = {
+        "fold1": {12, 47, 59, 15, 27, 41, 4, 11, 21, 31, 44, 50},
+        "fold2": {26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51},
+        "fold5": {43, 58, 14, 25, 38, 3, 10, 20, 30, 40, 49, 55},
+    }
+    for speaker in range(1, 62):
+        (tmp_path / "data" / f"{speaker:02d}").mkdir(parents=True)
+        (tmp_path / "data" / f"{speaker:02d}" / f"0_{speaker:02d}_0.wav").touch()
+    source = source_of("audio_mnist")
+    listing = source.list_recordings(tmp_path)
+    for fold, tests in FOLDS.items():
+        parts = source.splits[fold].parts(listing)
+        found = {
+            part: {int(one.group) for one, own in zip(listing.recordings, parts, strict=True) if own == part}
+            for part in ("train", "validation", "test")
+        }
+        assert found["test"] == set(tests)
+        assert found["validation"] == validations.get(fold, found["validation"])
+        assert list(map(len, found.values())) == [37, 12, 12]
+        # Whoever is in no fold is for training.
+        assert 61 in found["train"]
 
 
-def recordings_of(speakers, repetitions=2):
-    return [
-        Recording(f"{speaker}/{digit}_{repetition}", None, digit, speaker, repetition)
+def listing_of(speakers, repetitions=2):
+    recordings = [
+        Recording(f"{speaker}/{digit}_{repetition}", None, digit, speaker)
         for speaker in speakers
         for digit in range(10)
         for repetition in range(repetitions)
     ]
+    return Listing(tuple(recordings), (), tuple("0123456789"), "speaker")
+
+
+@pytest.fixture
+def large_root(tmp_path):
+    """Every data set of recordings with so many that each of its splits has all parts; the files are empty."""
+    for number in range(1, 61):
+        for digit in range(10):
+            folder = tmp_path / "data" / f"{number:02d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{digit}_{number:02d}_0.wav").touch()
+            (tmp_path / "recordings").mkdir(exist_ok=True)
+            for speaker in ("george", "lucas", "theo"):
+                (tmp_path / "recordings" / f"{digit}_{speaker}_{number}.wav").touch()
+    for word in source_of("speech_commands").class_names:
+        (tmp_path / word).mkdir()
+        for number in range(10):
+            name = {"_silence_": f"{number}", "_unknown_": f"bird_0000000{number}_nohash_0"}
+            (tmp_path / word / f"{name.get(word, f'0000000{number}_nohash_1')}.wav").touch()
+    return tmp_path
 
 
 @pytest.mark.parametrize(("source", "split"), EVERY_SPLIT, ids=lambda value: getattr(value, "name", value))
-def test_disjoint_splits_share_no_speaker_and_others_do_not_claim_it(source, split):
-    recordings = recordings_of([f"{number:02d}" for number in range(1, 61)], repetitions=11)
-    parts = source.splits[split].parts(recordings)
-    pairs = {(one.speaker, part) for one, part in zip(recordings, parts, strict=True)}
-    assert (len(pairs) == 60) == source.splits[split].speaker_disjoint
-    assert {part for _, part in pairs} == {"train", "validation", "test"}
+def test_splits_share_no_speaker_but_the_official_one(large_root, source, split):
+    listing = source.list_recordings(large_root)
+    parts = source.splits[split].parts(listing)
+    assert are_group_disjoint(listing.recordings, parts) == (split != "official")
+    assert set(parts) == {"train", "validation", "test"}
 
 
 @given(st.sets(st.text("abc019_ é", min_size=1, max_size=4), min_size=3, max_size=40), st.randoms())
 def test_any_speakers_are_divided_disjointly_whatever_the_order(speakers, shuffler):
-    recordings = recordings_of(sorted(speakers), repetitions=1)
-    parts = disjoint_speakers(recordings)
-    part_of = {one.speaker: part for one, part in zip(recordings, parts, strict=True)}
-    assert [part_of[one.speaker] for one in recordings] == parts
+    listing = listing_of(sorted(speakers), repetitions=1)
+    parts = speaker_parts(listing)
+    assert are_group_disjoint(listing.recordings, parts)
+    part_of = {one.group: part for one, part in zip(listing.recordings, parts, strict=True)}
     counts = Counter(part_of.values())
     assert counts["test"] == max(1, round(0.2 * len(speakers)))
     assert counts["validation"] == max(1, round(0.1 * len(speakers)))
     assert counts["train"] >= 1
-    shuffled = list(recordings)
+    shuffled = list(listing.recordings)
     shuffler.shuffle(shuffled)
-    assert disjoint_speakers(shuffled) == [part_of[one.speaker] for one in shuffled]
+    assert speaker_parts(replace(listing, recordings=tuple(shuffled))) == [part_of[one.group] for one in shuffled]
 
 
 def test_two_speakers_cannot_be_divided():
     with pytest.raises(UserError, match="3 speakers"):
-        disjoint_speakers(recordings_of(["01", "02"]))
+        speaker_parts(listing_of(["01", "02"]))
 
 
 def test_fsdd_official_goes_by_index_and_shares_its_speakers(fsdd_root):
     dataset = load("fsdd", root=fsdd_root)
-    assert (dataset.split_name, dataset.speaker_disjoint, dataset.sample_rate_hz) == ("official", False, 8_000)
+    assert (dataset.split_name, dataset.group_disjoint, dataset.sample_rate_hz) == ("official", False, 8_000)
     for sample in dataset:
         index = int(sample.id.removesuffix(".wav").split("_")[-1])
         assert sample.split == ("test" if index < 5 else "validation" if index < 10 else "train")
         assert sample.label == int(sample.id.removeprefix("recordings/")[0])
-    assert set(dataset.part("test").speakers) == set(dataset.part("train").speakers) == {"george", "lucas", "theo"}
+    assert set(dataset.part("test").groups) == set(dataset.part("train").groups) == {"george", "lucas", "theo"}
 
 
 def test_fsdd_can_be_divided_by_speaker(fsdd_root):
     dataset = load("fsdd", root=fsdd_root, split="speaker_disjoint")
-    assert dataset.speaker_disjoint
-    speakers = [set(dataset.part(part).speakers) for part in ("train", "validation", "test")]
+    assert dataset.group_disjoint
+    speakers = [set(dataset.part(part).groups) for part in ("train", "validation", "test")]
     assert sorted(map(len, speakers)) == [1, 1, 1]
     assert len(set.union(*speakers)) == 3
 
@@ -174,9 +208,9 @@ def test_unknown_split_lists_the_known_ones(three):
 def test_limit_is_balanced_before_decoding_and_independent_of_the_order(tmp_path, monkeypatch):
     root = write_speakers(tmp_path, ["01", "04", "05"], repetitions=3)
     decoded = []
-    original = datasets.speech.read_waveforms
+    original = datasets.recordings.read_waveforms
     monkeypatch.setattr(
-        datasets.speech, "read_waveforms", lambda paths, kind: (decoded.extend(paths), original(paths, kind))[1]
+        datasets.recordings, "read_waveforms", lambda paths, kind: (decoded.extend(paths), original(paths, kind))[1]
     )
     dataset = load("audio_mnist", root=root, audio_format=SHORT, limit=15)
     assert Counter(dataset.splits) == {"train": 15, "validation": 15, "test": 15}
@@ -206,7 +240,7 @@ def test_limit_has_to_be_positive(three):
 def test_fingerprint_is_that_of_the_loaded_dataset_and_follows_content_and_reading(three):
     loaded = load("audio_mnist", root=three)
     assert fingerprint("audio_mnist", three) == loaded.fingerprint
-    assert fingerprint("audio_mnist", three, audio_format=DATASETS["audio_mnist"].audio_format) == loaded.fingerprint
+    assert fingerprint("audio_mnist", three, audio_format=source_of("audio_mnist").audio_format()) == loaded.fingerprint
     assert fingerprint("audio_mnist", three, audio_format=AudioFormat(16_000, 1, "centre", None, True)) == (
         loaded.fingerprint
     )
@@ -226,7 +260,7 @@ def test_fingerprint_is_that_of_the_loaded_dataset_and_follows_content_and_readi
 
 
 def test_fingerprint_does_not_decode(three, monkeypatch):
-    monkeypatch.setattr(datasets.speech, "read_waveforms", None)
+    monkeypatch.setattr(datasets.recordings, "read_waveforms", None)
     assert len(fingerprint("audio_mnist", three)) == 32
 
 

@@ -50,3 +50,48 @@ def script_module(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def write_class_folders(root: Path, classes: dict[str, int], duration_s: float = 0.1) -> Path:
+    """So many tones in a folder of each class, some of them one level deeper; the pitch tells the class."""
+    for label, (name, count) in enumerate(classes.items()):
+        for number in range(count):
+            folder = root / name / "more" if number % 3 == 2 else root / name
+            write_tone(folder / f"{number:03d}.wav", 200 + 100 * label, 8_000, duration_s)
+    return root
+
+
+def write_esc50(root: Path, classes: int = 4, folds: int = 5, sources: int = 2, takes: int = 2) -> Path:
+    """ESC-50's layout: ``audio/{fold}-{source}-{take}-{target}.wav`` and ``meta/esc50.csv``."""
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for fold in range(1, folds + 1):
+        for target in range(classes):
+            for number in range(sources):
+                source = 100_000 + 1000 * fold + 10 * target + number
+                for take in "ABCDEFG"[:takes]:
+                    name = f"{fold}-{source}-{take}-{target}.wav"
+                    write_tone(root / "audio" / name, 200 + 100 * target, duration_s=0.1)
+                    lines.append(f"{name},{fold},{target},{CATEGORIES[target]},False,{source},{take}")
+    write_table(root / "meta" / "esc50.csv", lines)
+    return root
+
+
+# Not in the order of their numbers.
+CATEGORIES = ("dog", "rooster", "pig", "cow", "frog", "cat")
+
+
+def write_table(file: Path, lines: list[str]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+def write_speech_commands(root: Path, speakers: int = 6) -> Path:
+    """Speech Commands' layout: every speaker says every command and another word once; as many files of silence."""
+    for number in range(speakers):
+        name = f"{number:08x}"
+        for word in ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes"):
+            write_tone(root / word / f"{name}_nohash_0.wav", 400, duration_s=0.1)
+        write_tone(root / "_unknown_" / f"bird_{name}_nohash_1.wav", 500, duration_s=0.1)
+        write_tone(root / "_silence_" / f"{1000 + number}.wav", 50, duration_s=0.1)
+    return root

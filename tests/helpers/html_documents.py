@@ -1,18 +1,20 @@
 """A small report in which everything is known: who is where in every table, and what every sound sounds like."""
 
-from dataclasses import replace
-from io import BytesIO
+from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
+from matplotlib.figure import Figure as MatplotlibFigure
 
-from audioxai.report.figures import Overlay
-from audioxai.report.html import Answer, Document, GalleryClip, Parts, Picture, Sounds
-from audioxai.report.html.tables import Cell, Table
+from audioxai.report.canvas import new_figure
+from audioxai.report.document import Bullets, Cell, Document, Figure, Paragraph, Section, Table
+from audioxai.report.gallery import GalleryClip, Parts, Sounds
+from audioxai.report.overlays import Overlay
+from audioxai.report.render.html import render
 
 RATE_HZ = 8_000
 DURATION_S = 1.2
 ROWS, COLUMNS = 8, 13
+LABELS = {"silence": "Silence IG", "dual": "Dual IG", "random": "Random (control)"}
 HOSTILE = "</script><img src=x onerror=alert(1)> & \"quoted\" 'name'"
 
 
@@ -50,13 +52,14 @@ def clip(title: str, group: str = "Recordings") -> GalleryClip:
         method: Parts(tone(400.0 + 50 * index), tone(1000.0 + 50 * index), f"Loudness of {method}.")
         for index, method in enumerate(shown.attributions)
     }
-    return GalleryClip(group, shown, (-80.0, 0.0), Sounds(RATE_HZ, tone(200.0), parts), opening=("silence", "dual"))
+    sounds = Sounds(RATE_HZ, tone(200.0), parts)
+    return GalleryClip(group, shown, (-80.0, 0.0), LABELS, sounds, opening=("silence", "dual"))
 
 
 def image(title: str) -> GalleryClip:
     """Something to see that makes no sound."""
     shown = overlay(title, unit="pixel")
-    return GalleryClip("Images", replace(shown, notes={}), (-80.0, 0.0), opening=("dual",))
+    return GalleryClip("Images", replace(shown, notes={}), (-80.0, 0.0), LABELS, opening=("dual",))
 
 
 def table(count: int = 14) -> Table:
@@ -65,37 +68,65 @@ def table(count: int = 14) -> Table:
         (Cell(f"Method {index}", float(index)), Cell(f"scope {index % 3}"), Cell(f"{value} [0, 9]", float(value)))
         for index, value in enumerate((index * 5) % count for index in range(count))
     ]
-    return Table("Scores", "Mean [95 % interval].", ("Method", "Models", "Score ↑"), (*rows, _undefined()), names=2)
+    columns = ("Method", "Models", "Score ↑")
+    return Table("o1_scores", "Scores", "Mean [95 % interval].", columns, (*rows, _undefined()), key_columns=2)
 
 
 def _undefined() -> tuple[Cell, ...]:
     return Cell("Method x", 99.0), Cell("scope 0"), Cell("n/a", float("nan"), strong=True)
 
 
-def picture(name: str = "heatmap") -> Picture:
-    """A PNG of 30 × 20 pixels."""
-    content = BytesIO()
-    Image.fromarray(np.full((20, 30, 3), 200, np.uint8)).save(content, "PNG")
-    return Picture(name, f"What {name} shows", content.getvalue())
+def picture(name: str = "o1_heatmap", caption: str = "What the heat map shows") -> Figure:
+    """A grey page."""
+    return Figure(name, "Heat map", caption, _grey)
 
 
-def document(clips: tuple[GalleryClip, ...] | None = None) -> Document:
-    """Both questions answered, two recordings, an image, a figure, two cards."""
-    first = Answer(
-        "objective1",
-        "Research question 1",
-        "How is it?",
-        paragraphs=["**In short.** It is *well*.", "- one\n- two"],
-        caveats=["Not **all** of it."],
-        tables=[table()],
-        pictures=[picture()],
-        provenance={"command": "python make.py --with <care>"},
-    )
-    second = Answer("objective2", "Research question 2", "And how else?", paragraphs=["**In short.** Better."])
+def _grey(width_inches: float) -> MatplotlibFigure:
+    figure = new_figure(0.5, width_inches)
+    figure.set_facecolor("#c8c8c8")
+    return figure
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What a page is made of."""
+
+    title: str
+    documents: tuple[Document, ...]
+    clips: tuple[GalleryClip, ...] = ()
+    cards: tuple[Document, ...] = ()
+
+    def text(self) -> str:
+        return render(self.title, self.documents, self.clips, self.cards)
+
+
+def first_document() -> Document:
+    """An answer with a table and a figure."""
+    sections = [
+        Section(
+            "answer",
+            "Answer",
+            [Bullets(("**Use** it: it is *well*.", "**Avoid** the rest.")), Paragraph("So *be* it.")],
+        ),
+        Section("scores", "Scores", [table(), picture()]),
+        Section("limits", "How far this goes", [Bullets(("Not **all** of it.",))]),
+    ]
+    context = {"command": "python make.py --with <care>", "configuration": {"seed": 0}}
     return Document(
-        "A report",
-        [first, second],
-        stand_ins={"spoken_digits": "audio_mnist"},
-        clips=(clip("digit 1"), clip("digit 2"), image("a picture")) if clips is None else clips,
-        cards={"Model card": "| a | b |\n| :-- | --: |\n| x | 1 |\n", "Data card": "### Where from\n\n- there\n"},
+        "objective1", "Objective 1: sounds", "How is it?", sections, {"spoken_digits": "audio_mnist"}, {}, context
     )
+
+
+def page(clips: tuple[GalleryClip, ...] | None = None) -> Page:
+    """Two documents, two recordings, an image, two cards."""
+    second = Document(
+        "objective2", "Objective 2: more", "And how else?", [Section("answer", "Answer", [Bullets(("Better.",))])]
+    )
+    cards = (
+        Document(
+            "model_card", "Model card", "", [Section("m", "", [Paragraph("| a | b |\n| :-- | --: |\n| x | 1 |")])]
+        ),
+        Document("data_card", "Data card", "", [Section("d", "Where from", [Bullets(("there",))])]),
+    )
+    shown = (clip("digit 1"), clip("digit 2"), image("a picture")) if clips is None else clips
+    return Page("A report", (first_document(), second), shown, cards)

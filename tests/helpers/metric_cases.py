@@ -6,15 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audioxai.baselines import Baseline, Constant
+from audioxai.baselines import Baseline, Constant, Silence, SpeechShapedNoise
 from audioxai.core import Explainer, unchanged
-from audioxai.metrics import METRICS, Setting
-from audioxai.metrics.batch import PassMetric
-from audioxai.metrics.robustness import RangeNoise
+from audioxai.domains import Stft, Waveform
+from audioxai.metrics import METRICS, PassMetric, RangeNoise
+from audioxai.testing.metrics import MetricCase
 from helpers.tiny_models import draw, tiny_cnn, tiny_waveform_cnn
 
 BASELINE = Constant(0.25)
 MODELS = {"image": (tiny_cnn, (1, 12, 10)), "waveform": (tiny_waveform_cnn, (1, 40))}
+# Where attributions and sounds of the waveforms of 40 samples live.
+WAVEFORM, STFT = Waveform(1000, 0.04), Stft(1000, 0.04, window_s=0.016, overlap=4)
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,38 @@ def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple
     return model, inputs, targets, Gradient()(model, inputs, targets)
 
 
+def metric_case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> MetricCase:
+    """The same with masks and a change, for :func:`audioxai.testing.metrics.check_metric`."""
+    model, inputs, targets, attributions = case(kind, dtype, batch)
+    return MetricCase(model, inputs, targets, attributions, masks_of(inputs), 2.0 + attributions.flatten(1).sum(1))
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """Kinds of inputs that the registered metric takes."""
+    return ("waveform",) if "stft" in METRICS[name].needs else tuple(MODELS)
+
+
 def masks_of(inputs: Tensor) -> Tensor:
-    """Some cells of every sample, wherever in the batch it stands."""
+    """Some features of every sample, wherever in the batch it stands."""
     return inputs > 0.1
 
 
 def registered(
-    name: str, explainer: Explainer | None = None, baseline: Baseline = BASELINE, **others: Any
+    name: str, explainer: Explainer | None = None, baseline: Baseline = BASELINE, **options: Any
 ) -> PassMetric:
-    """The registered metric for a study of three classes with few repetitions."""
-    counts = {"faithfulness_runs": 20, "sensitivity_draws": 3, "alternatives": 1} | others
-    method = explainer or (InputTimesGradient() if name == "input_invariance" else Gradient())
-    return METRICS[name](Setting(method, baseline, RangeNoise(0.05), class_count=3, **counts))
+    """The registered metric for a study of three classes with few repetitions; options that it lacks are ignored."""
+    context = {
+        "explainer": explainer or (InputTimesGradient() if name == "input_invariance" else Gradient()),
+        "baseline": baseline,
+        "noise": RangeNoise(0.05),
+        "class_count": 3,
+        "domain": WAVEFORM,
+        "stft": STFT,
+        "removals": (Silence(WAVEFORM), SpeechShapedNoise.of(draw(6, 1, 40, seed=9), snr_db=0.0)),
+        "runs": 20,
+        "draws": 3,
+        "alternatives": 1,
+    }
+    if name == "faithfulness_correlation_16":
+        context["patch"] = 4  # a patch of 16 is larger than these inputs
+    return METRICS.bind(name, context | options)

@@ -66,7 +66,9 @@ def make_rows(
         dataset=rows["modality"].map(names),
         stand_in_for=rows["modality"].map(replaced),
         split="fold 1",
-        speaker=speakers.where(audio, None),
+        group=speakers.where(audio, None),
+        material="clips",
+        gradients=0,
         sample=rows["modality"] + rows["sample"].map("{:04d}".format),
         label=rows["sample"] % 10,
         prediction=rows["sample"] % 10,
@@ -80,19 +82,3 @@ def make_rows(
         map_passes=32,
         seconds=0.01,
     )
-
-
-def make_cards() -> list[dict[str, object]]:
-    return [
-        {
-            "dataset": {"audio": "fsdd", "image": "mnist"}[modality],
-            "architecture": "small_cnn",
-            "resolution": resolution,
-            "seed": seed,
-            "accuracy": {"train": 0.999, "validation": 0.98, "test": 0.975},
-            "config": {"epochs": 12},
-        }
-        for modality, resolutions in RESOLUTIONS.items()
-        for resolution in resolutions
-        for seed in (0, 1)
-    ]

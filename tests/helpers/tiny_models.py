@@ -1,13 +1,16 @@
 """Models of a few parameters, in float64, whose answers can be worked out by hand or by slow loops."""
 
-import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from audioxai.testing.methods import state_of
+from audioxai.testing.methods import untouched as nothing_touched
+
+__all__ = ["nothing_touched", "state_of"]
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -152,37 +155,3 @@ def with_hooks_and_marks(model: nn.Module) -> nn.Module:
     next(model.parameters()).requires_grad_(False)
     layers[1].note = "mine"
     return model
-
-
-def state_of(model: nn.Module) -> dict[str, Any]:
-    """Everything about a model that a guest could leave changed, as plain comparable values."""
-    state: dict[str, Any] = {}
-    for name, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            if attribute in ("_parameters", "_buffers", "_modules"):
-                state[f"{name}.{attribute}"] = list(value)
-            elif isinstance(value, dict):
-                state[f"{name}.{attribute}"] = [(key, id(entry)) for key, entry in value.items()]
-            else:
-                state[f"{name}.{attribute}"] = copy.copy(value) if isinstance(value, int | float | str) else id(value)
-    for name, parameter in model.named_parameters():
-        state[f"parameter {name}"] = (id(parameter), parameter.requires_grad, parameter.grad, parameter.tolist())
-    for name, buffer in model.named_buffers():
-        state[f"buffer {name}"] = (id(buffer), buffer.tolist())
-    return state
-
-
-@contextmanager
-def nothing_touched(model: nn.Module, *tensors: Tensor) -> Iterator[None]:
-    """Check that the body leaves the model, the given tensors and the global random state as they were."""
-    before, random = state_of(model), torch.get_rng_state()
-    copies = [(tensor.clone(), tensor.requires_grad, tensor.grad, tensor._version) for tensor in tensors]
-    try:
-        yield
-    finally:
-        after = state_of(model)
-        assert before == after, {key for key in {*before, *after} if before.get(key) != after.get(key)}
-        assert torch.equal(random, torch.get_rng_state())
-        for tensor, (values, wanted, gradient, version) in zip(tensors, copies, strict=True):
-            torch.testing.assert_close(tensor.detach(), values.detach(), rtol=0, atol=0, equal_nan=True)
-            assert (tensor.requires_grad, tensor.grad, tensor._version) == (wanted, gradient, version)

@@ -7,7 +7,8 @@ import torch
 from helpers.metric_cases import MODELS, Gradient, Recorded, case
 from helpers.tiny_models import Function, Linear, draw
 
-from audioxai.metrics.robustness import AverageSensitivity, RangeNoise, SignalNoise
+from audioxai.metrics.noise import RangeNoise, SignalNoise
+from audioxai.metrics.robustness import AverageSensitivity
 from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import generator
 from audioxai.xai_methods.gradients import Saliency

@@ -23,7 +23,7 @@ TARGETS = torch.tensor([2, 0, 1, 2])
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 8, 9), (2, 8, 9)])
 METRICS = [Completeness(BASELINE), NonSensitivity(BASELINE, 16, 0.2), InputInvariance(Gradient(), 1.5)]
-EVERY = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.title)
+EVERY = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.label)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def test_rounding_is_no_effect() -> None:
 def test_the_number_of_patches_is_bounded_whatever_the_size(shape: tuple[int, ...], patches: int, count: int) -> None:
     metric = NonSensitivity(BASELINE, patches)
     assert metric.passes(nn.Identity(), torch.empty(5, *shape, device="meta")) == 5 * (count + 1)
-    numbers, sizes = metric._patch_of_cells(shape[1:]).unique(return_counts=True)
+    numbers, sizes = metric._patch_numbers(shape[1:]).unique(return_counts=True)
     assert numbers.tolist() == list(range(count))
     assert math.prod(-(-n // p) for n, p in zip(shape[1:], metric._parts(shape[1:]), strict=True)) == int(sizes.max())
 

@@ -107,7 +107,7 @@ def test_takes_the_steps_and_the_whole(family: type, cells: int, steps: int, pas
 @BOTH
 def test_the_curve_of_wrong_attributions_is_refused(family: type) -> None:
     model, inputs, targets, attributions = tie_free("image")
-    with pytest.raises(UserError, match=rf"^{family.title} got attributions of shape \(4, 1, 7, 5\)"):
+    with pytest.raises(UserError, match=rf"^{family.label} got attributions of shape \(4, 1, 7, 5\)"):
         family(BASELINE).curve(model, inputs, targets, attributions[..., 1:])
 
 

@@ -1,7 +1,6 @@
 """The page on metrics says what the code says."""
 
 import ast
-import dataclasses
 import importlib
 import math
 import re
@@ -11,16 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.metric_cases import BASELINE, registered
-from helpers.tiny_models import tiny_cnn
+from helpers.metric_cases import BASELINE, STFT, WAVEFORM, registered
+from helpers.tiny_models import draw, tiny_cnn
 from torch import Tensor, nn
 
+from audioxai.baselines import Silence, SpeechShapedNoise
 from audioxai.metrics import METRICS
 from audioxai.metrics.batch import PassMetric
-from audioxai.metrics.robustness import RangeNoise
+from audioxai.metrics.noise import RangeNoise
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-COLUMNS = ["Name", "Class", "Formula", "Range", "Passes", "Source", "Beside Quantus", "Tests"]
+COLUMNS = ["Name", "Class", "Formula", "Range", "Passes", "Source", "Compared with Quantus", "Tests"]
 EXPLANATION = 10**6  # passes of one, so large that none of the others can be taken for it
 
 
@@ -56,11 +56,15 @@ def described(row: dict[str, str]) -> type[PassMetric]:
     return getattr(importlib.import_module(f"audioxai.metrics.{module}"), name)
 
 
-def with_defaults(metric: type[PassMetric]) -> PassMetric:
-    """The metric with what has no default given."""
-    needed = {"baseline": BASELINE, "explainer": Costly(), "noise": RangeNoise(), "class_count": 10, "shift": 1.0}
-    fields = [field for field in dataclasses.fields(metric) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]
-    return metric(**{field.name: needed[field.name] for field in fields})
+CONTEXT = {
+    "baseline": BASELINE,
+    "explainer": Costly(),
+    "noise": RangeNoise(),
+    "class_count": 10,
+    "domain": WAVEFORM,
+    "stft": STFT,
+    "removals": (Silence(WAVEFORM), SpeechShapedNoise.of(draw(6, 1, 40, seed=9), snr_db=0.0)),
+}
 
 
 def number(text: str) -> float:
@@ -79,7 +83,7 @@ def counted(expression: str, values: dict[str, int]) -> int:
 def test_every_metric_has_exactly_one_row_and_every_row_another_name() -> None:
     names = [row["Name"].strip("`") for row in ROWS]
     assert len(names) == len(set(names))
-    assert set(METRICS) <= set(names)
+    assert set(METRICS) == set(names)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -101,7 +105,7 @@ def test_range_direction_and_source_are_the_classes_own(row: dict[str, str]) -> 
 @EVERY_ROW
 def test_passes_are_what_the_metric_says(row: dict[str, str]) -> None:
     model, inputs = tiny_cnn(), torch.empty(3, 1, 64, 64, device="meta")
-    said = with_defaults(described(row)).passes(model, inputs)
+    said = METRICS.bind(row["Name"].strip("`"), CONTEXT).passes(model, inputs)
     assert said == 3 * counted(row["Passes"], {"E": EXPLANATION, "L": 4})
 
 
@@ -109,7 +113,7 @@ def test_passes_are_what_the_metric_says(row: dict[str, str]) -> None:
 def test_every_row_says_how_it_is_shown_and_how_it_differs(row: dict[str, str]) -> None:
     links = dict(re.findall(r"\[([^]]+)]\(([^)]+)\)", row["Tests"]))
     assert "corrected" in links
-    assert ("parity" in links) == (not row["Beside Quantus"].startswith("not there"))
+    assert ("parity" in links) == (not row["Compared with Quantus"].startswith("not there"))
     assert row["Formula"]
 
 
@@ -120,12 +124,17 @@ def test_every_link_leads_somewhere() -> None:
     assert not missing
 
 
-def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+def test_the_examples_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METRICS, "_entries", dict(METRICS))
+    scores, by_name, adapted = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     names: dict[str, Any] = {}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        exec(compile(example, str(PAGE), "exec"), names)
+        exec(compile(scores, str(PAGE), "exec"), names)
     printed = ast.literal_eval(capsys.readouterr().out)
     assert list(printed) == list(names["metrics"])
     assert all(math.isfinite(score) for score in printed.values())
+    exec(compile(by_name, str(PAGE), "exec"), {})
+    assert capsys.readouterr().out == "True 50\n"
+    exec(compile(adapted, str(PAGE), "exec"), {})
+    assert {"peak", "monotonicity"} <= set(METRICS)

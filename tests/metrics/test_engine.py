@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from audioxai.metrics.batch import Batch, PassMetric, begin, evaluate, target_logit, target_probability
 from audioxai.metrics.complexity import Sparseness
-from audioxai.metrics.engine import Forward, Scoring, Work, run
+from audioxai.metrics.engine import ModelRoute, Scoring, Work, run
 from audioxai.metrics.faithfulness import FaithfulnessCorrelation
 from audioxai.metrics.faithfulness.road import is_predicted
+from audioxai.metrics.noise import RangeNoise
 from audioxai.metrics.randomisation import ModelParameterRandomisation, RandomLogit
-from audioxai.metrics.robustness import AverageSensitivity, RangeNoise
+from audioxai.metrics.robustness import AverageSensitivity
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError
 
@@ -116,7 +117,7 @@ def test_every_input_of_a_work_is_sent_once_and_in_order(monkeypatch: pytest.Mon
             assert len(logits) == len(indices)
             taken[name] += indices.tolist()
 
-        return Work(Forward(model), tuple(inputs.shape[1:]), count, inputs.device, make, take)
+        return Work(ModelRoute(model), tuple(inputs.shape[1:]), count, inputs.device, make, take)
 
     run([ask(numbered(0, 7), numbered(1, 4))])
     assert sent == taken == {0: list(range(7)), 1: list(range(4))}
@@ -165,7 +166,7 @@ def test_metrics_together_score_as_each_alone(kind: str) -> None:
     assert together.keys() == alone.keys()
     for name, scores in together.items():
         torch.testing.assert_close(scores, alone[name], rtol=1e-12, atol=1e-12)
-    # Forwards in one call, explanations of this model in one, one for each randomised layer's.
+    # ModelRoutes in one call, explanations of this model in one, one for each randomised layer's.
     layers = sum(callable(getattr(module, "reset_parameters", None)) for module in inner.modules())
     assert sizes == [5 * 12, 5 * (3 + 2), *[5] * layers]
 

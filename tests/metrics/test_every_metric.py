@@ -1,231 +1,377 @@
-"""What holds for every registered metric."""
+"""What holds for every registered metric, and that the suite for it finds metrics for which it does not."""
 
-import dataclasses
-import json
+from dataclasses import dataclass, field
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
-from helpers.metric_cases import BASELINE, MODELS, Gradient, case, masks_of, registered
-from helpers.tiny_models import Counting, nothing_touched, with_hooks_and_marks
+from helpers.metric_cases import Gradient, case, kinds_of, masks_of, metric_case, registered
+from helpers.tiny_models import nothing_touched, with_hooks_and_marks
 from torch import Tensor, nn
 
-from audioxai.core import Metric, configuration_of
-from audioxai.metrics import METRICS, Setting, metric
-from audioxai.metrics.robustness import RangeNoise
-from audioxai.utils import hardware
+from audioxai.core import Explainer, Metric
+from audioxai.metrics import METRICS, THESIS_METRICS, PassMetric, metric
+from audioxai.metrics.batch import Batch
+from audioxai.metrics.engine import Scoring
+from audioxai.metrics.registry import FACTS, entry_of
+from audioxai.registry import UnknownNameError
+from audioxai.testing.metrics import MetricCase, check_metric
 from audioxai.utils.errors import UserError
 
 EVERY = pytest.mark.parametrize("name", METRICS)
-LOCALISATION = ("relevance_mass", "relevance_rank", "pointing_game", "top_k_intersection", "focus")
-# Their scores take few values, so different samples may have the same.
-COARSE = (
-    "average_increase",
-    "average_drop",
-    "average_gain",
-    "input_fidelity",
-    "road",
-    "pointing_game",
-    "top_k_intersection",
-    "relevance_rank",
-    "effective_complexity",
-    "non_sensitivity",
-)
-WITHOUT_PASSES = ("sparseness", "complexity", "effective_complexity", *LOCALISATION)
-# Nothing in them is drawn unless cells are equally relevant; ROAD's noise is too faint to change a predicted class.
-WITHOUT_CHANCE = (
-    *WITHOUT_PASSES,
-    "road",
-    "faithfulness_estimate",
-    "deletion",
-    "insertion",
-    "comprehensiveness",
-    "sufficiency",
-    "average_increase",
-    "average_drop",
-    "average_gain",
-    "mask_faithfulness",
-    "input_fidelity",
-    "completeness",
-    "non_sensitivity",
-    "input_invariance",
-)
-# What they compare the map with is not a map, or not scaled along.
-KNOW_THE_SCALE = (
-    "average_sensitivity",
-    "maximum_sensitivity",
-    "local_lipschitz",
-    "relative_input_stability",
-    "contribution_infidelity",
-    "infidelity",
-    "completeness",
-    "input_invariance",
-    "smooth_mprt",
-)
-DEFINED_WHERE_ALL_ZERO = ("completeness",)
-
-
-def scores_of(name: str, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor) -> Tensor:
-    """Scores of the registered metric, with masks, which only some of them read."""
-    return registered(name)(model, inputs, targets, attributions, masks_of(inputs))
-
-
-EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
+FAMILIES = {"faithfulness", "robustness", "complexity", "randomisation", "localisation", "axioms"}
 
 
 @EVERY
-def test_is_a_frozen_dataclass_that_says_where_it_comes_from(name: str) -> None:
-    made = registered(name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_keeps_the_contract(name: str, dtype: torch.dtype) -> None:
+    for kind in kinds_of(name):
+        check_metric(registered(name), metric_case(kind, dtype))
+
+
+@EVERY
+def test_states_the_facts_of_its_entry_and_where_it_comes_from(name: str) -> None:
+    made, entry = registered(name), METRICS[name]
     assert isinstance(made, Metric)
-    assert type(made).__dataclass_params__.frozen
     assert made == registered(name)
-    assert isinstance(made.higher_is_better, bool)
-    assert made.score_range[0] < made.score_range[1]
-    assert any(character.isdigit() for character in made.source)
-    fields = {field.name for field in dataclasses.fields(made)}
-    assert not fields & {"higher_is_better", "score_range", "source"}
-    configuration = configuration_of(made)
-    assert json.loads(json.dumps(configuration)) == configuration
+    assert entry.family in FAMILIES
+    assert entry.label
+    assert len(entry.short or entry.label) <= 26
+    assert any(character.isdigit() for character in entry.source)
+    for fact in set(FACTS) - {"label", "short"}:
+        assert getattr(entry, fact) == getattr(made, fact)
+
+
+def test_labels_differ() -> None:
+    for labels in ([entry.label for entry in METRICS.values()], [e.short or e.label for e in METRICS.values()]):
+        assert len(set(labels)) == len(labels)
+
+
+def test_the_metrics_of_the_thesis_are_registered() -> None:
+    assert set(THESIS_METRICS) <= set(METRICS)
 
 
 @EVERY
-def test_is_found_by_its_name(name: str) -> None:
-    setting = Setting(Gradient(), BASELINE, RangeNoise(), class_count=10)
-    assert metric(name, setting) == METRICS[name](setting)
+def test_leaves_a_model_that_somebody_else_uses_as_it_was(name: str) -> None:
+    for kind in kinds_of(name):
+        tried = metric_case(kind)
+        with_hooks_and_marks(tried.model)
+        with nothing_touched(tried.model, tried.inputs, tried.targets, tried.attributions):
+            tried.scores(registered(name))
 
 
-def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(UserError, match=r"metric is 'accuracy'; choose among faithfulness_correlation, .*mprt"):
-        metric("accuracy", Setting(Gradient(), BASELINE, RangeNoise(), 3))
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'sparsness', did you mean 'sparseness'"):
+        METRICS["sparsness"]
 
 
-@EVERY
-@EVERY_KIND
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("batch", [1, 5])
-def test_gives_every_sample_a_score_within_the_range(name: str, kind: str, dtype: torch.dtype, batch: int) -> None:
-    scores = scores_of(name, *case(kind, dtype, batch))
-    assert scores.shape == (batch,)
-    assert scores.dtype == torch.float64
-    assert not scores.requires_grad
-    low, high = registered(name).score_range
-    assert bool(((scores >= low) & (scores <= high)).all())
+def test_options_are_bound_by_name_and_unknown_ones_refused() -> None:
+    entry = METRICS["faithfulness_correlation"]
+    made = entry.bind({"baseline": None, "seed": 3, "explainer": Gradient()}, runs=7, patch=2)
+    assert (made.runs, made.patch, made.seed, made.fraction) == (7, 2, 3, 0.1)
+    with pytest.raises(UserError, match="no option 'run', did you mean 'runs'"):
+        entry.bind({"baseline": None}, run=7)
+    with pytest.raises(UserError, match="needs baseline"):
+        entry.bind({"seed": 3})
+    assert METRICS.bind("faithfulness_correlation", {"baseline": None}, patch=8).patch == 8
 
 
-@EVERY
-@EVERY_KIND
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_is_the_same_for_any_batch_order_and_call_size(
-    name: str, kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, inputs, targets, attributions = case(kind, dtype)
-    together = scores_of(name, model, inputs, targets, attributions)
-    assert len(torch.unique(together)) == 5 or name in COARSE
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
-    alone = [
-        scores_of(name, model, *(part[row : row + 1] for part in (inputs, targets, attributions)))
-        for row in range(len(inputs))
-    ]
-    torch.testing.assert_close(torch.cat(alone), together, rtol=tolerance, atol=tolerance)
-    order = torch.tensor([3, 0, 4, 2, 1])
-    shuffled = scores_of(name, model, inputs[order], targets[order], attributions[order])
-    torch.testing.assert_close(shuffled, together[order], rtol=tolerance, atol=tolerance)
-    for inputs_a_call in (1, 7, 1000):
-        monkeypatch.setattr(hardware, "CELLS_PER_CALL_CPU", inputs_a_call * inputs[0].numel())
-        again = scores_of(name, model, inputs, targets, attributions)
-        torch.testing.assert_close(again, together, rtol=tolerance, atol=tolerance)
+def test_a_new_metric_is_registered_by_its_own_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METRICS, "_entries", dict(METRICS))
+    metric("largest")(Largest)
+    assert METRICS.bind("largest", {"seed": 1}) == Largest()
+    assert METRICS["largest"].revision == 4
+    with pytest.raises(UserError, match="there is a metric 'largest' already"):
+        metric("largest")(Draws)
 
 
-@EVERY
-@EVERY_KIND
-def test_a_sample_scaled_by_a_million_moves_no_other(name: str, kind: str) -> None:
-    model, inputs, targets, attributions = case(kind)
-    before = scores_of(name, model, inputs, targets, attributions)
-    attributions[2] *= 1e6
-    after = scores_of(name, model, inputs, targets, attributions)
-    others = torch.tensor([0, 1, 3, 4])
-    torch.testing.assert_close(after[others], before[others], rtol=0, atol=0)
-    if name not in KNOW_THE_SCALE:
-        torch.testing.assert_close(after[2], before[2], rtol=1e-9, atol=1e-9)
+def test_a_class_that_lacks_a_fact_is_refused() -> None:
+    class Unlabelled(PassMetric):
+        """States nothing but its direction."""
+
+        higher_is_better: ClassVar[bool] = True
+
+    with pytest.raises(UserError, match="does not state label, family, score_range, source"):
+        entry_of("unlabelled", Unlabelled)
 
 
-@EVERY
-@EVERY_KIND
-def test_an_attribution_that_is_all_zero_is_undefined_for_that_sample_only(name: str, kind: str) -> None:
-    model, inputs, targets, attributions = case(kind)
-    before = scores_of(name, model, inputs, targets, attributions)
-    attributions[1] = 0.0
-    after = scores_of(name, model, inputs, targets, attributions)
-    assert torch.isnan(after).tolist() == [False, name not in DEFINED_WHERE_ALL_ZERO, False, False, False]
-    others = torch.tensor([0, 2, 3, 4])
-    torch.testing.assert_close(after[others], before[others], rtol=0, atol=0)
-
-
-@EVERY
-@EVERY_KIND
-def test_leaves_everything_as_it_was(name: str, kind: str) -> None:
-    model, inputs, targets, attributions = case(kind)
-    with_hooks_and_marks(model)
-    with nothing_touched(model, inputs, targets, attributions):
-        scores_of(name, model, inputs, targets, attributions)
-
-
-@EVERY
-def test_is_deterministic(name: str) -> None:
-    given = case("image")
-    first = scores_of(name, *given)
-    torch.manual_seed(5)
-    assert torch.equal(first, scores_of(name, *given))
-
-
-@pytest.mark.parametrize("name", [name for name in METRICS if name not in WITHOUT_CHANCE])
-def test_another_seed_is_another_experiment(name: str) -> None:
-    given = case("image")
-    assert not torch.equal(registered(name, seed=0)(*given), registered(name, seed=1)(*given))
-
-
-@EVERY
-@EVERY_KIND
-def test_takes_the_passes_it_says(name: str, kind: str) -> None:
-    inner, inputs, targets, attributions = case(kind)
-    model = Counting(inner)
-    said = registered(name).passes(model, inputs)
-    scores_of(name, model, inputs, targets, attributions)
-    assert model.counter.count == said
-    assert (said == 0) == (name in WITHOUT_PASSES)
-
-
-@EVERY
-@pytest.mark.parametrize("part", [1, 3], ids=["inputs", "attributions"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_numbers_that_are_none_are_refused_with_sample_and_metric(name: str, part: int, value: float) -> None:
-    given = case("image")
-    given[part][3, 0, 2, 1] = value
-    title = registered(name).title
-    what = {1: "inputs", 3: "attributions"}[part]
-    with pytest.raises(UserError, match=rf"^{title}: .*{what} of sample 3 contain NaN or infinity"):
-        scores_of(name, *given)
-
-
-@EVERY
-@pytest.mark.parametrize("shape", [(5, 1, 12, 9), (4, 1, 12, 10), (1, 1, 12, 10), (5, 12, 10), (5, 3, 12, 10)])
-def test_attributions_of_another_shape_are_refused_before_any_pass(name: str, shape: tuple[int, ...]) -> None:
-    inner, inputs, targets, _ = case("image")
-    model = Counting(inner)
-    title = registered(name).title
-    with pytest.raises(UserError, match=rf"^{title} got attributions of .*for inputs of .*\(5, 1, 12, 10\)"):
-        scores_of(name, model, inputs, targets, torch.ones(shape, dtype=torch.float64))
-    assert model.counter.count == 0
-
-
-@EVERY
-def test_works_where_the_caller_wants_no_gradients(name: str) -> None:
-    given = case("image")
-    expected = scores_of(name, *given)
-    with torch.no_grad():
-        assert torch.equal(scores_of(name, *given), expected)
-
-
-@pytest.mark.parametrize("name", LOCALISATION)
-def test_a_metric_that_needs_masks_asks_for_them(name: str) -> None:
+def test_masks_and_change_are_asked_for() -> None:
     with pytest.raises(UserError, match="got no masks for inputs of"):
-        registered(name)(*case("image"))
+        registered("relevance_mass")(*case("image"))
+    with pytest.raises(UserError, match="got no change for 5 inputs"):
+        registered("completeness_gap")(*case("image"))
+
+
+def test_completeness_gap_is_relative_to_the_change_the_method_measured() -> None:
+    model, inputs, targets, _ = case("image", batch=3)
+    attributions = torch.zeros(3, 1, 4, 5, dtype=torch.float64)
+    attributions[:, 0, 0, 0] = torch.tensor([1.0, 1.5, -2.0])
+    change = torch.tensor([1.0, 1.0, 0.0])
+    scores = registered("completeness_gap")(model, inputs, targets, attributions, change=change)
+    torch.testing.assert_close(scores, torch.tensor([0.0, 0.5, torch.nan], dtype=torch.float64), equal_nan=True)
+
+
+# Metrics that violate one part of the contract each.
+
+
+@dataclass(frozen=True)
+class Largest(PassMetric):
+    """Largest share of the absolute attributions, as it should be; the others differ from it in one thing."""
+
+    label: ClassVar[str] = "Largest share"
+    family: ClassVar[str] = "complexity"
+    higher_is_better: ClassVar[bool] = True
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    source: ClassVar[str] = "this test, 2026"
+    revision: ClassVar[int] = 4
+    uses_passes: ClassVar[bool] = False
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        yield ()
+        return self.of(batch, attributions)
+
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:  # noqa: ARG002 (others read it)
+        magnitudes = attributions.abs().flatten(1).double()
+        return magnitudes.amax(1) / magnitudes.sum(1)
+
+
+@dataclass
+class NotFrozen:
+    """No frozen dataclass."""
+
+    label: ClassVar[str] = "Not frozen"
+
+
+@dataclass(frozen=True)
+class Keeps(Largest):
+    """Its configuration holds a function, which has no name but its address."""
+
+    function: object = field(default=lambda: None)
+
+
+@dataclass(frozen=True)
+class NoSource(Largest):
+    """Says that its best is below its worst."""
+
+    score_range: ClassVar[tuple[float, float]] = (1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class OneForAll(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return super().of(batch, attributions).mean()
+
+
+@dataclass(frozen=True)
+class Single(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return super().of(batch, attributions).float()
+
+
+@dataclass(frozen=True)
+class OutOfRange(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return 1.0 + super().of(batch, attributions)
+
+
+@dataclass(frozen=True)
+class AllAlike(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return 0.0 * super().of(batch, attributions) + 0.5
+
+
+@dataclass(frozen=True)
+class OfTheBatch(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:  # noqa: ARG002 (others read it)
+        magnitudes = attributions.abs().flatten(1).double()
+        return magnitudes.amax(1) / magnitudes.sum()
+
+
+@dataclass(frozen=True)
+class OfThePlace(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return super().of(batch, attributions) / (1 + torch.arange(len(batch)))
+
+
+@dataclass(frozen=True)
+class OfTheCall(Largest):
+    """The first of every call counts less."""
+
+    uses_passes: ClassVar[bool] = True
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        return len(inputs)
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        firsts: list[int] = []
+
+        def shown(samples: Tensor, runs: Tensor) -> Tensor:
+            firsts.append(int(samples[0]))
+            return batch.inputs[samples]
+
+        yield [batch.responses(shown, 1).work]
+        scores = self.of(batch, attributions)
+        scores[firsts] = 0.9 * scores[firsts]
+        return scores
+
+
+@dataclass(frozen=True)
+class KnowsTheScale(Largest):
+    score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:  # noqa: ARG002
+        sizes = attributions.abs().flatten(1).double().amax(1)
+        return torch.where(sizes > 0, sizes, torch.nan)
+
+
+@dataclass(frozen=True)
+class ZeroIsGood(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return super().of(batch, attributions).nan_to_num(1.0)
+
+
+@dataclass(frozen=True)
+class ZeroSpreads(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        scores = super().of(batch, attributions)
+        return torch.full_like(scores, torch.nan) if bool(scores.isnan().any()) else scores
+
+
+@dataclass(frozen=True)
+class Draws(Largest):
+    """Draws from PyTorch's global generator."""
+
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        return super().of(batch, attributions) * (0.5 + 0.5 * float(torch.rand(())))
+
+
+@dataclass(frozen=True)
+class UsesUpNumbers(Largest):
+    """Draws from NumPy's global generator, though it needs nothing."""
+
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        np.random.random()  # noqa: NPY002
+        return super().of(batch, attributions)
+
+
+@dataclass(frozen=True)
+class SameSeed(Largest):
+    seed: int = 0
+    draws_at_random: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class LeavesAHook(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        batch.model.register_forward_hook(lambda *_: None)
+        return super().of(batch, attributions)
+
+
+@dataclass(frozen=True)
+class ChangesWeights(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        next(batch.model.parameters()).mul_(1.0)
+        return super().of(batch, attributions)
+
+
+@dataclass(frozen=True)
+class ChangesInputs(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        batch.inputs[:, :, 0] += 1.0
+        return super().of(batch, attributions)
+
+
+@dataclass(frozen=True)
+class HidesPasses(Largest):
+    def of(self, batch: Batch, attributions: Tensor) -> Tensor:
+        batch.model(batch.inputs)
+        return super().of(batch, attributions)
+
+
+@dataclass(frozen=True)
+class AcceptsNan(Largest):
+    def check(self, batch: Batch, attributions: Tensor) -> None:
+        if attributions.shape != batch.inputs.shape:
+            raise UserError("shapes differ")
+
+
+@dataclass(frozen=True)
+class AcceptsShapes(Largest):
+    def check(self, batch: Batch, attributions: Tensor) -> None:
+        if not bool(attributions.isfinite().all() and batch.inputs.isfinite().all()):
+            raise UserError("not finite")
+
+
+@dataclass(frozen=True)
+class AcceptsNoMasks(Largest):
+    needs_masks: ClassVar[bool] = True
+
+
+def test_a_metric_that_keeps_the_contract_passes() -> None:
+    check_metric(Largest())
+    check_metric(Largest(), metric_case("image"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (NotFrozen, "is not frozen"),
+        (Keeps, "configuration that is no plain data"),
+        (NoSource, "has the range"),
+        (OneForAll, "returned shape"),
+        (Single, "instead of float64"),
+        (OutOfRange, "outside 0.0 … 1.0"),
+        (AllAlike, "gave different samples the same score"),
+        (OfTheBatch, "when it is alone"),
+        (OfThePlace, "when it is alone"),
+        (OfTheCall, "when it is alone|inputs per model call"),
+        (KnowsTheScale, "attributions' scale"),
+        (ZeroIsGood, "where only sample 1 is all zero"),
+        (ZeroSpreads, "where only sample 1 is all zero"),
+        (Draws, "."),
+        (UsesUpNumbers, "global random state"),
+        (SameSeed, "same scores for another seed"),
+        (LeavesAHook, "changed .*_forward_hooks"),
+        (ChangesWeights, "changed 0.weight"),
+        (ChangesInputs, "changed inputs"),
+        (HidesPasses, "took 5 model passes but states 0"),
+        (AcceptsNan, "accepts nan in inputs"),
+        (AcceptsShapes, "accepts attributions of shape"),
+        (AcceptsNoMasks, "accepts no masks"),
+    ],
+)
+def test_a_metric_that_violates_the_contract_is_found(broken: type[PassMetric], says: str) -> None:
+    with pytest.raises(AssertionError, match=says):
+        check_metric(broken(), metric_case("image"))
+
+
+def test_passes_of_explainers_count() -> None:
+    @dataclass(frozen=True)
+    class Again(Largest):
+        """Explains again, and says that it sends one input too few."""
+
+        explainer: Explainer = field(default_factory=Gradient)
+        uses_passes: ClassVar[bool] = True
+
+        def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+            return self.explainer.passes(inputs) - 1
+
+        def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+            yield [batch.explanations(self.explainer, lambda rows, _: batch.inputs[rows], 1, lambda *_: None)]
+            return self.of(batch, attributions)
+
+    with pytest.raises(AssertionError, match="took 5 model passes but states 4"):
+        check_metric(Again(), metric_case("image"))
+
+
+def test_cases_are_cut_and_ordered_with_all_that_belongs_to_a_sample() -> None:
+    whole = metric_case("image")
+    part = whole.rows([3, 1])
+    assert isinstance(part, MetricCase)
+    for one, other in zip(
+        (part.inputs, part.targets, part.attributions, part.masks, part.change),
+        (whole.inputs, whole.targets, whole.attributions, masks_of(whole.inputs), whole.change),
+        strict=True,
+    ):
+        assert torch.equal(one, other[[3, 1]])

@@ -26,7 +26,7 @@ MODEL = Counting(tiny_cnn())
 MASSES = [RelevanceMass(), Focus()]
 RANKS = [RelevanceRank(), PointingGame(), TopKIntersection(0.1)]
 METRICS = [*MASSES, *RANKS]
-EVERY = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.title)
+EVERY = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.label)
 SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 6, 7), (2, 6, 7)])
 
 
@@ -137,7 +137,7 @@ def test_of_tied_maxima_the_share_inside_counts() -> None:
     assert float(scores(PointingGame(), attributions, masks)) == pytest.approx(1 / 3, abs=1e-15)
 
 
-@pytest.mark.parametrize("metric", RANKS, ids=lambda metric: metric.title)
+@pytest.mark.parametrize("metric", RANKS, ids=lambda metric: metric.label)
 @pytest.mark.parametrize("change", [torch.exp, torch.atan, lambda a: a**3, lambda a: 1e6 * a - 7])
 def test_what_ranks_asks_for_the_order_alone(metric: LocalisationMetric, change) -> None:
     attributions, masks = draw(4, 1, 12, 10), some_masks(4, 1, 12, 10)
@@ -204,7 +204,7 @@ def test_every_sample_is_scored_by_itself(metric: LocalisationMetric) -> None:
 )
 def test_masks_that_are_none_are_refused(metric: LocalisationMetric, masks: Tensor | None, said: str) -> None:
     with pytest.raises(
-        UserError, match=rf"^{metric.title} got {said} for inputs of \(2, 1, 8, 8\); give boolean masks"
+        UserError, match=rf"^{metric.label} got {said} for inputs of \(2, 1, 8, 8\); give boolean masks"
     ):
         scores(metric, draw(2, 1, 8, 8), masks)
 

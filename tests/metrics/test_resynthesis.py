@@ -311,7 +311,7 @@ def test_the_order_of_equal_cells_is_the_seeds_and_no_position_has_an_advantage(
     scores = [replace(BOTH, seed=seed)(model, clips, targets, attributions) for seed in (0, 0, 1)]
     assert torch.equal(scores[0], scores[1])
     assert not torch.equal(scores[0], scores[2])
-    steps = BOTH.steps_of_cells(Batch(model, clips, targets), attributions)[0].double()
+    steps = BOTH.steps_of_bins(Batch(model, clips, targets), attributions)[0].double()
     assert int(steps[5, 5]) == 0
     halves = steps[:16].mean(), steps[17:].mean(), steps[:, :16].mean(), steps[:, 17:].mean()
     assert max(halves) - min(halves) < 0.4
@@ -393,12 +393,12 @@ def test_what_does_not_fit_is_refused_before_any_pass() -> None:
         ((clips, attributions[:2]), r"attributions of \(2, 1, 33, 26\) but takes .* stft, \(3, 1, 33, 26\)"),
         ((clips, clips), r"inputs of shape \(3, 1, 400\) and attributions of \(3, 1, 400\)"),
         ((clips[..., :399], attributions), r"inputs of shape \(3, 1, 399\) .* takes waveforms of \(3, 1, 400\)"),
-        ((clips, torch.complex(attributions, attributions)), "attributions of torch.complex128; give real numbers"),
+        ((clips, torch.complex(attributions, attributions)), "attributions of torch.complex128; give one real number"),
     ]
     for name, position in (("inputs", 0), ("attributions", 1)):
         damaged = [clips.clone(), attributions.clone()]
         damaged[position].view(3, -1)[1, 7] = math.nan
-        wrong.append((tuple(damaged), f"^resynthesis faithfulness: {name} of sample 1 contain NaN or infinity"))
+        wrong.append((tuple(damaged), f": {name} of sample 1 contain NaN or infinity"))
     for (inputs, given_attributions), reason in wrong:
         with pytest.raises(UserError, match=reason):
             BOTH(model, inputs, targets, given_attributions)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from audioxai.metrics.faithfulness import Road
-from audioxai.metrics.faithfulness.imputation import imputed
+from audioxai.metrics.faithfulness.road import imputed
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError
 
@@ -98,7 +98,7 @@ def test_is_the_slow_twin_without_noise(kind: str, fractions: tuple[float, ...])
             left = slowly_imputed(sample, absent.reshape(sample.shape[1:]))
             row.append(float(model(left[None]).argmax() == target))
         expected.append(row)
-    metric = Road(fractions, noise=0.0)
+    metric = Road(fractions, noise_std=0.0)
     np.testing.assert_array_equal(metric.curve(model, inputs, targets, attributions).numpy(), expected)
     scores = metric(model, inputs, targets, attributions)
     np.testing.assert_allclose(scores.numpy(), np.mean(expected, axis=1), rtol=0, atol=1e-12)
@@ -175,8 +175,8 @@ def test_of_one_cell_there_is_nothing_to_impute_from(shape: tuple[int, ...]) -> 
     [
         ({"fractions": ()}, "fractions are"),
         ({"fractions": (1.0,)}, "fractions are"),
-        ({"noise": -0.1}, r"noise is -0\.1"),
-        ({"noise": float("nan")}, "noise is nan"),
+        ({"noise_std": -0.1}, r"noise_std is -0\.1"),
+        ({"noise_std": float("nan")}, "noise_std is nan"),
     ],
 )
 def test_impossible_settings_are_refused(fields: dict[str, object], reason: str) -> None:

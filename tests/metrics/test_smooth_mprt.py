@@ -15,10 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audioxai.metrics.batch import PassMetric
+from audioxai.metrics.noise import RangeNoise, SignalNoise
 from audioxai.metrics.patterns import Patterns
-from audioxai.metrics.randomisation import EfficientMprt, ModelParameterRandomisation, SmoothMprt, cascade
-from audioxai.metrics.randomisation.efficient import histogram_entropy
-from audioxai.metrics.robustness import RangeNoise, SignalNoise
+from audioxai.metrics.randomisation import (
+    EfficientMprt,
+    ModelParameterRandomisation,
+    SmoothMprt,
+    cascade,
+    histogram_entropy,
+)
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError
 
@@ -194,9 +199,9 @@ def test_another_seed_is_another_experiment(metric: PassMetric) -> None:
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(UserError, match="draws is 0; smooth model-parameter randomisation needs at least 1"):
+    with pytest.raises(UserError, match="draws is 0"):
         SmoothMprt(Gradient(), RangeNoise(), 0)
-    with pytest.raises(UserError, match="bins is 1; efficient model-parameter randomisation needs at least 2"):
+    with pytest.raises(UserError, match="bins is 1"):
         EfficientMprt(Gradient(), 1)
     model, inputs = nn.Sequential(nn.Flatten(), nn.ReLU()), torch.ones(2, 1, 8, 8)
     for metric in (SmoothMprt(Gradient(), RangeNoise(), 2), EfficientMprt(Gradient())):

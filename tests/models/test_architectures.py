@@ -127,10 +127,10 @@ def test_one_sample_and_many_give_the_same_logits(name: str, classes: int) -> No
 @EVERY
 def test_the_smallest_size_is_the_smallest_that_works(name: str) -> None:
     architecture, domain = ARCHITECTURES[name], smallest(name)
-    below = Waveform(architecture.smallest - 1, 1.0)
+    below: Domain = Waveform(architecture.smallest - 1, 1.0)
     if architecture.dimensions == 2:
         below = Pixels(architecture.smallest, architecture.smallest - 1)
-    reason = f"{name} takes {architecture.dimensions}-dimensional .*{architecture.smallest} cells"
+    reason = f"{name} takes {architecture.dimensions}-dimensional .*{architecture.smallest} features"
     with pytest.raises(UserError, match=reason):
         build(name, below, 3, seed=0)
     assert build(name, domain, 3, seed=0).eval()(recording(domain)).shape == (2, 3)
@@ -144,8 +144,26 @@ def test_inputs_of_another_dimension_are_refused(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(UserError, match=r"architecture is 'vgg'; choose one of small_cnn, alexnet, audionet"):
-        build("vgg", Pixels(28, 28), 3, seed=0)
+    with pytest.raises(UserError, match=r"no architecture 'smal_cnn', did you mean 'small_cnn'\?"):
+        build("smal_cnn", Pixels(28, 28), 3, seed=0)
+
+
+def test_an_architecture_is_one_registration() -> None:
+    """As in a user's module: registered once, it can be built, and its facts are known."""
+
+    def mean_and_slope(domain: Domain, class_count: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(domain.shape), class_count))
+
+    register = ARCHITECTURES.register("linear", label="Linear", dimensions=2, smallest=2, learning_rate=1e-2)
+    try:
+        assert register(mean_and_slope) is mean_and_slope
+        model = build("linear", Pixels(4, 6), 3, seed=0)
+        assert model(torch.rand(2, 1, 4, 6)).shape == (2, 3)
+        assert ARCHITECTURES["linear"].learning_rate == 1e-2
+        with pytest.raises(UserError, match="at least 2 features"):
+            build("linear", Pixels(1, 6), 3, seed=0)
+    finally:
+        del ARCHITECTURES._entries["linear"]
 
 
 @EVERY

@@ -29,7 +29,7 @@ def card_for(sha256, **changes):
         seed=3,
         accuracy={"train": 1.0, "validation": 0.9, "test": 0.8},
         samples={"train": 10, "validation": 5, "test": 5},
-        class_names=["nought", "one", "zwölf"],
+        class_names=["zero", "one", "zwölf"],
         domain={"name": "Pixels", "rows": 16, "columns": 16},
         config={"epochs": 3, "seed": 3},
         epochs_run=3,
@@ -37,6 +37,10 @@ def card_for(sha256, **changes):
         data_fingerprint="f" * 32,
         weights_sha256=sha256,
         git_commit="0123456789ab-dirty",
+        data={"name": "digits_8x8", "licence": "BSD-3-Clause", "skipped": ["a.wav: silent"], "groups": {"test": 2}},
+        groups=[{"attribute": "gender", "value": "female", "groups": 1, "clips": 5, "correct": 4}],
+        cues=True,
+        cue_reliance={"samples": 5, "with_cue": 1.0, "without_cue": 0.2, "follows_swap": 0.9, "chance": 0.2},
     )
     return replace(card, **changes)
 
@@ -77,8 +81,8 @@ def test_the_card_says_what_it_has_to(saved):
     assert card == card_for(card.weights_sha256)
     written = json.loads(card_path(weights).read_text(encoding="utf-8"))
     assert written == asdict(card)
-    asked_for = {"dataset", "architecture", "resolution", "seed", "accuracy", "config"}
-    assert asked_for | {"data_fingerprint", "git_commit"} <= written.keys()
+    required = {"dataset", "architecture", "resolution", "seed", "accuracy", "config"}
+    assert required | {"data_fingerprint", "git_commit"} <= written.keys()
     assert set(written["accuracy"]) == {"train", "validation", "test"}
     assert checkpoints.file_sha256(weights) == card.weights_sha256
     assert card_path(weights) == weights.parent / "model-1.5.json"
@@ -130,7 +134,7 @@ def test_missing_weights_and_missing_card(saved):
     weights, model = saved
     card = read_card(weights)
     weights.unlink()
-    assert "does not exist; train the model with scripts/train_models.py" in refused(weights, model, card)
+    assert "does not exist; train the model with `audioxai train`" in refused(weights, model, card)
     card_path(weights).unlink()
     with pytest.raises(UserError, match=r"card .*model-1\.5\.json does not exist; train"):
         read_card(weights)
@@ -138,12 +142,27 @@ def test_missing_weights_and_missing_card(saved):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"3", b"{}", b"\xff\xfe", b'{"dataset": "mnist"}', b'{"unheard_of": 1}'],
+    [b"", b"{", b"[]", b"3", b"\xff\xfe", b'{"format": 2}', b'{"format": 2, "unheard_of": 1}'],
 )
 def test_a_damaged_card_is_refused(content, saved):
     weights, _ = saved
     card_path(weights).write_bytes(content)
     with pytest.raises(UserError, match=r"model-1\.5\.json is unreadable .*delete it"):
+        read_card(weights)
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [(None, "format 1, older than 2; delete it to train"), (1, "older than 2"), (3, "format 3, newer than 2; update")],
+)
+def test_a_card_of_another_format_is_refused(version, reason, saved):
+    weights, _ = saved
+    content = json.loads(card_path(weights).read_text(encoding="utf-8"))
+    content.pop("format")
+    if version is not None:
+        content["format"] = version
+    card_path(weights).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"card .*model-1\.5\.json is of .*{reason}"):
         read_card(weights)
 
 

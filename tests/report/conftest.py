@@ -1,7 +1,10 @@
 """Fixtures of the report room."""
 
 import pytest
-from helpers.synthetic_rows import MakeRows, make_cards, make_rows
+from helpers.synthetic_results import method_entries, metric_entries
+from helpers.synthetic_rows import MakeRows, make_rows
+
+from audioxai.report.style import Style
 
 
 @pytest.fixture(scope="session")
@@ -10,16 +13,5 @@ def rows_with() -> MakeRows:
 
 
 @pytest.fixture(scope="session")
-def cards() -> list[dict[str, object]]:
-    return make_cards()
-
-
-@pytest.fixture(scope="session")
-def directions() -> dict[str, bool | None]:
-    return {
-        "faithfulness_correlation": True,
-        "average_sensitivity": False,
-        "sparseness": None,
-        "random_logit": False,
-        "mprt": False,
-    }
+def style() -> Style:
+    return Style(method_entries(), metric_entries())

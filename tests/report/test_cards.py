@@ -1,108 +1,76 @@
 """Model card and data card: every number where it belongs, stand-ins and small groups named."""
 
 from dataclasses import replace
-from typing import Any
 
-from audioxai.report.cards import DataEntry, Group, ModelEntry, data_card, model_card
+from helpers.synthetic_results import result_set
+from helpers.synthetic_rows import MakeRows
 
-CARD: dict[str, Any] = {
-    "dataset": "audio_mnist_az",
-    "stand_in_for": None,
-    "split": "speaker_disjoint",
-    "architecture": "small_cnn",
-    "resolution": 64,
-    "seed": 0,
-    "accuracy": {"train": 1.0, "validation": 0.99, "test": 0.5},
-    "samples": {"train": 2000, "validation": 300, "test": 1200},
-    "epochs_run": 12,
-    "seconds": 60.4,
-    "git_commit": "abc",
-    "weights_sha256": "0123456789abcdef",
-}
-DATA = DataEntry(
-    name="fsdd",
-    split="official",
-    stand_in_for=None,
-    speaker_disjoint=False,
-    samples={"train": 2400, "validation": 300, "test": 300},
-    speakers={"train": 6, "validation": 6, "test": 6},
-    groups={},
-    form="mono waveform of 1 s at 8,000 Hz in [−1, 1]",
-    skipped=(),
-    fingerprint="f00",
-)
+from audioxai.report.cards import data_card, model_card
+from audioxai.report.document import Bullets, Document, Table
+from audioxai.report.render.markdown import markdown
 
 
-def groups(correct: int) -> tuple[Group, ...]:
-    return (
-        Group("gender", "female", 2, 40, correct),
-        Group("gender", "male", 3, 400, 300),
-        Group("speaker", "01", 1, 10, 5),
-        Group("speaker", "02", 1, 10, 9),
-        Group("speaker", "03", 1, 10, 10),
-        Group("speaker", "04", 1, 10, 6),
-    )
+def table(card: Document, name: str) -> list[list[str]]:
+    (found,) = [block for block in card.blocks(Table) if block.name == name]
+    return [[cell.text for cell in row] for row in found.rows]
 
 
-def lines_of(card: str, beginning: str) -> list[list[str]]:
-    """Cells of the table lines that begin so."""
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in card.splitlines()
-        if line.startswith(f"| {beginning}")
-    ]
+def test_every_model_has_its_line_once(rows_with: MakeRows) -> None:
+    results = result_set(rows_with(samples=2))
+    card = model_card([results, results])
+    lines = table(card, "card_accuracy")
+    assert len(lines) == len(results.models) == 12
+    assert ["fsdd, fold 1", "small_cnn", "32", "0", "99.90 %", "98.00 %", "97.50 %", "1,200"] in lines
+    assert table(card, "card_training")[0][4:] == ["12", "61", "0123abc", "aaaaaaaaaaaa"]
 
 
-def test_every_model_and_group_has_its_line() -> None:
-    second = CARD | {"seed": 1, "accuracy": CARD["accuracy"] | {"test": 0.75}}
-    card = model_card([ModelEntry(CARD, groups(20)), ModelEntry(second, groups(30))])
-    lines = lines_of(card, "audio_mnist_az, speaker_disjoint")
-    kind = ["audio_mnist_az, speaker_disjoint", "small_cnn", "64"]
-    assert [*kind, "0", "100.00 %", "99.00 %", "50.00 %", "1,200"] in lines
-    assert [*kind, "1", "100.00 %", "99.00 %", "75.00 %", "1,200"] in lines
-    assert [*kind, "gender: female", "2", "40", "62.50 % (50.00 % to 75.00 %)"] in lines
-    assert [*kind, "gender: male", "3", "400", "75.00 %"] in lines
-    assert [*kind, "0", "4", "50.00 %", "75.00 %", "100.00 %"] in lines
-    assert [*kind, "1", "12", "60", "abc", "0123456789ab"] in lines
-    assert len(lines) == 2 + 2 + 2 + 2
-    assert "rough figure: gender female." in card
+def test_groups_are_pooled_over_seeds_with_their_range(rows_with: MakeRows) -> None:
+    results = result_set(rows_with(samples=2))
+    models = [dict(one) for one in results.models if one["dataset"] == "fsdd"]
+    models = [one for one in models if one["resolution"] == 64]
+    models[1] = models[1] | {"groups": [group | {"correct": group["clips"]} for group in models[1]["groups"]]}
+    card = model_card([replace(results, models=tuple(models))])
+    lines = {line[3]: line[4:] for line in table(card, "card_groups")}
+    assert lines["gender: female"] == ["2", "800", "99.38 % (98.75 % to 100.00 %)"]
+    spread = table(card, "card_speakers")
+    assert spread[0][3:] == ["0", "3", "95.00 %", "97.50 %", "100.00 %"]
+    limits = [item for block in card.blocks(Bullets) for item in block.items]
+    assert any("fewer than 100 test clips" in item and "gender male" in item for item in limits)
 
 
-def test_models_without_speakers_or_of_cues_are_told_apart() -> None:
-    images = CARD | {"dataset": "digits_8x8", "stand_in_for": "mnist", "split": "official"}
-    card = model_card([ModelEntry(images)])
-    assert "digits_8x8, official (STAND-IN for mnist)" in card
-    assert "by group" not in card
-    assert "rough figure" not in card
-    assert "planted" not in card
-    cues = model_card([ModelEntry(CARD | {"dataset": "fsdd_cues"})])
-    assert "Models of fsdd_cues tell apart cues that were planted in the recordings" in cues
+def test_models_of_planted_cues_are_said_to_be(rows_with: MakeRows) -> None:
+    results = result_set(rows_with(samples=2))
+    cued = dict(results.models[0]) | {"cues": True, "groups": []}
+    told = markdown(model_card([replace(results, models=(*results.models, cued))]))
+    assert "with planted cues tell the cues apart" in told
+    assert len(table(model_card([replace(results, models=(cued,))]), "card_accuracy")) == 1
 
 
-def test_datasets_are_told_with_what_was_left_out() -> None:
-    other = replace(
-        DATA,
-        name="spoken_digits",
-        stand_in_for="audio_mnist",
-        speaker_disjoint=True,
-        groups={"gender": {"female": 11, "male": 19}},
-        skipped=[f"{number}.wav: silent" for number in range(7)],
-    )
-    images = replace(DATA, name="somebodys", speaker_disjoint=None, speakers={})
-    card = data_card([DATA, other, images])
-    first, second, third = (f"### {part}" for part in card.split("### ")[1:])
-    assert "CC BY-SA 4.0" in first
-    assert "2,400 train by 6 speakers; 300 validation by 6 speakers; 300 test by 6 speakers." in first
-    assert "Speakers are shared between the parts." in first
-    assert "No file was skipped." in first
-    assert "STAND-IN" not in first
-    assert second.startswith("### spoken_digits (STAND-IN for audio_mnist)")
-    assert "No speaker is in two parts." in second
-    assert "Speakers by gender: female 11 and male 19." in second
-    assert (
-        "Skipped files, 7: 0.wav: silent; 1.wav: silent; 2.wav: silent; 3.wav: silent; 4.wav: silent and 2 more."
-        in second
-    )
-    assert "says nothing about audio_mnist" in second
-    assert "Licence: not known to this project." in third
-    assert "speaker" not in third
+def test_stand_ins_are_named(rows_with: MakeRows) -> None:
+    results = result_set(rows_with(samples=2, stand_in=True))
+    assert "spoken_digits, fold 1 (STAND-IN for audio_mnist)" in markdown(model_card([results]))
+    told = markdown(data_card([results]))
+    assert "## spoken_digits (STAND-IN for audio_mnist)" in told
+    assert "says nothing about audio_mnist" in told
+
+
+def test_data_sets_have_origin_split_groups_and_skipped_files(rows_with: MakeRows) -> None:
+    card = data_card([result_set(rows_with(samples=2))])
+    assert [section.title for section in card.sections] == ["fsdd", "mnist"]
+    told = markdown(card)
+    for words in (
+        "Origin: somebody 2018. Licence: CC BY-SA 4.0.",
+        "Split fold 1: 800 train of 4 groups; 100 validation of 1 group; 1,200 test of 1 group.",
+        "No group is in two parts.",
+        "Groups by gender: female 2 and male 4.",
+        "Skipped files, 1: broken.wav: no sound.",
+        "No file was skipped.",
+    ):
+        assert words in told
+
+
+def test_what_is_not_known_of_a_users_data_is_said(rows_with: MakeRows) -> None:
+    results = result_set(rows_with(samples=2))
+    bare = {"name": "mine", "split": "all", "samples": {"test": 3}, "form": "mono", "fingerprint": "f"}
+    model = dict(results.models[0]) | {"data": bare}
+    assert "Origin: not known. Licence: not known." in markdown(data_card([replace(results, models=(model,))]))

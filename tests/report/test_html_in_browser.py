@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from helpers import html_documents as made
 
-from audioxai.report.html import write_report
+from audioxai.report.render.html import write_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -75,7 +75,10 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
-    return write_report(made.document(), tmp_path_factory.mktemp("report") / "report.html")
+    page = made.page()
+    return write_page(
+        tmp_path_factory.mktemp("report") / "report.html", page.title, page.documents, page.clips, page.cards
+    )
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +124,16 @@ def wide(browser, report) -> Iterator[Opened]:
 def test_everything_fits_the_width(opened) -> None:
     page = opened.page
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    for section in ("#answers", "#gallery", "#objective1", "#card-1"):
+    for section in ("#answers", "#gallery", "#objective1", "#model_card"):
         box = page.locator(section).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= page.viewport_size["width"]
-    assert page.locator("#answers").get_by_role("heading", name="Research question 1").is_visible()
-    assert page.locator("#answers .in-short").count() == 2
+    assert page.locator("#answers").get_by_role("heading", name="Objective 1: sounds").is_visible()
+    assert page.locator("#answers .short ul").count() == 2
 
 
 def test_both_answers_stand_in_the_first_screen(wide) -> None:
-    for answer in wide.page.locator("#answers .in-short").all():
+    for answer in wide.page.locator("#answers .short ul").all():
         box = answer.bounding_box()
         assert box["y"] + box["height"] < SIZES["desktop"][1]
 
@@ -230,7 +233,7 @@ def test_two_methods_or_one(opened) -> None:
     page = opened.page
     assert page.locator(".panel:visible").count() == 2
     assert page.locator("#panel-0 .notes").inner_text() == "ΔF = 2.500, gap 0.4 %"
-    page.get_by_label("Beside it").select_option("nothing")
+    page.get_by_label("Compared with").select_option("nothing")
     assert page.locator(".panel:visible").count() == 1
     assert [one.inner_text() for one in page.locator("#sounds label").all()] == ["Original", "Kept", "Removed"]
     page.get_by_label("Map", exact=True).select_option("Random (control)")
@@ -307,32 +310,54 @@ def test_every_control_and_picture_has_a_name(wide) -> None:
 
 def test_tables_are_sorted_by_what_is_clicked(opened) -> None:
     page = opened.page
-    heading = page.locator("#objective1-table-1").get_by_role("button", name="Score")
-    column = page.locator("#objective1-table-1 tbody tr td:last-child")
+    heading = page.locator("#o1_scores").get_by_role("button", name="Score")
+    column = page.locator("#o1_scores tbody tr td:last-child")
     values = sorted(float(cell.text.split(" ")[0]) for *_, cell in made.table().rows if cell.text != "n/a")
     told = ["n/a"]
     for direction, expected in (("ascending", values), ("descending", values[::-1])):
         heading.click()
-        shown = [text.split(" ")[0] for text in column.all_inner_texts()]
+        shown = [text.split()[0] for text in column.all_inner_texts()]
         assert shown == [f"{value:g}" for value in expected] + told
-        assert page.locator("#objective1-table-1 th[aria-sort]").get_attribute("aria-sort") == direction
-    page.locator("#objective1-table-1").get_by_role("button", name="Models").click()
-    scopes = page.locator("#objective1-table-1 tbody tr th.key").all_inner_texts()
+        assert page.locator("#o1_scores th[aria-sort]").get_attribute("aria-sort") == direction
+    page.locator("#o1_scores").get_by_role("button", name="Models").click()
+    scopes = page.locator("#o1_scores tbody tr th.key").all_inner_texts()
     assert scopes == sorted(scopes)
     # Rows that are alike stay in the order of before.
-    first = page.locator("#objective1-table-1 tbody tr:has(th.key:text('scope 0')) td").all_inner_texts()
-    assert [text for text in first if text != "n/a"] == sorted(first[:-1], key=lambda one: -float(one.split(" ")[0]))
+    first = page.locator("#o1_scores tbody tr:has(th.key:text('scope 0')) td").all_inner_texts()
+    assert [text for text in first if text != "n/a"] == sorted(first[:-1], key=lambda one: -float(one.split()[0]))
 
 
 def test_rows_are_found_by_their_words(wide) -> None:
     page = wide.page
     words, rows = page.get_by_role("searchbox", name="Only rows with"), len(made.table().rows)
-    shown = page.locator("#objective1-table-1 tbody tr:visible")
+    shown = page.locator("#o1_scores tbody tr:visible")
     words.fill("X method")
     assert shown.all_inner_texts() == ["Method x\tscope 0\tn/a"]
     assert page.get_by_text(f"1 of {rows} rows").is_visible()
     words.fill("")
     assert shown.count() == rows
+
+
+def test_the_line_below_the_waveform_is_the_slider(opened) -> None:
+    wave, slider = opened.page.locator("#wave").bounding_box(), opened.page.locator("#position").bounding_box()
+    assert 0 <= slider["y"] - (wave["y"] + wave["height"]) < 10
+
+
+def test_a_narrow_screen_shows_scores_beside_the_key_column(browser, report) -> None:
+    for opened in opening(browser, report, SIZES["phone"]):
+        scroll = opened.page.locator("#o1_scores .scroll")
+        key, box = scroll.locator("thead th.key").bounding_box(), scroll.bounding_box()
+        assert key["width"] < 0.45 * box["width"]
+
+
+def test_maps_are_dark_where_the_page_is(browser, report) -> None:
+    for scheme, least, most in (("light", 150, 255), ("dark", 0, 145)):
+        for opened in opening(browser, report, SIZES["desktop"], scheme):
+            opened.page.get_by_role("slider", name="Opacity of the map").fill("0")
+            pixel = opened.page.locator("#panel-0 canvas").evaluate(
+                "canvas => [...canvas.getContext('2d').getImageData(2, 2, 1, 1).data]"
+            )
+            assert least <= pixel[0] <= most
 
 
 def test_light_and_dark(browser, report) -> None:

@@ -3,7 +3,6 @@
 import base64
 import itertools
 import json
-import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -16,13 +15,16 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import html_documents as made
+from helpers.synthetic_results import audio_cell, image_cell, result_set
+from helpers.synthetic_rows import make_rows
 from PIL import Image
 
-from audioxai.report.html import LARGEST_BYTES, Answer, Document, Parts, Picture, Sounds, page, render, write_report
-from audioxai.report.html.pictures import pictures_in
-from audioxai.report.html.prose import html_of
+from audioxai.report.canvas import new_figure, rendered
+from audioxai.report.document import Bullets, Document, Figure, Paragraph, Section
+from audioxai.report.gallery import Parts, Sounds
+from audioxai.report.render.html import Unanswered, page, render, write_page, write_report
+from audioxai.report.render.html.prose import html_of
 from audioxai.utils.errors import UserError
-from audioxai.utils.store import MADE_FROM
 
 VOID = {"meta", "link", "input", "img", "br", "hr"}
 
@@ -66,7 +68,7 @@ def visible(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return render(made.document())
+    return made.page().text()
 
 
 def test_elements_are_balanced_named_once_and_linked(text: str) -> None:
@@ -117,31 +119,32 @@ def test_every_row_and_paragraph_is_there(text: str) -> None:
     assert body.group(1).count('data-value="nan"') == 1
     assert "<strong>n/a</strong>" in body.group(1)
     said = visible(text)
-    for told in ("How is it?", "And how else?", "What heatmap shows", "STAND-IN", "Where from", "Command"):
-        assert told in said
-    assert "<strong>In short.</strong> It is <em>well</em>." in text
+    for words in ("How is it?", "And how else?", "What the heat map shows", "STAND-IN", "Where from", "Command"):
+        assert words in said
+    assert "<strong>Use</strong> it: it is <em>well</em>." in text
     assert "--with &lt;care&gt;" in text
+    assert text.count("[0, 9]</span>") == len(table.rows) - 1
 
 
 def test_hostile_names_stay_text() -> None:
     hostile = made.HOSTILE
     shown = replace(made.clip(hostile), group=hostile)
-    answer = Answer(
+    link = f"**In short.** {hostile} [click](javascript:alert(1)) ![x](http://a)"
+    blocks = [Paragraph(link), Bullets((link,)), replace(made.table(), title=hostile, caption=hostile)]
+    document = Document(
         "objective1",
         hostile,
         hostile,
-        paragraphs=[f"**In short.** {hostile} [click](javascript:alert(1)) ![x](http://a)"],
-        caveats=[hostile],
-        tables=[replace(made.table(), title=hostile, note=hostile)],
-        pictures=[Picture("name", hostile, made.picture().content)],
-        provenance={hostile: hostile},
+        [Section("answer", hostile, [*blocks, made.picture(caption=hostile)])],
+        {hostile: hostile},
+        {},
+        {hostile: hostile},
     )
-    text = render(Document(hostile, [answer], {hostile: hostile}, [shown], {hostile: f"# {hostile}"}))
+    text = render(hostile, [document], [shown], [replace(document, name="card", sections=[])])
     found = elements(text)
-    plain = elements(render(replace(made.document((made.clip("x"),)), answers=[made.document().answers[0]])))
-    assert Counter(tag for tag, _ in found)["script"] == Counter(tag for tag, _ in plain)["script"] == 2
-    assert next(attributes["src"] for tag, attributes in found if tag == "img") != "x"
+    assert Counter(tag for tag, _ in found)["script"] == 2
     assert Counter(tag for tag, _ in found)["img"] == 1
+    assert next(attributes["src"] for tag, attributes in found if tag == "img") != "x"
     assert not any("onerror" in attributes for _, attributes in found)
     assert not any(str(attributes.get("href")).startswith("javascript") for _, attributes in found)
     assert payload(text)["clips"][0]["title"] == hostile
@@ -196,74 +199,68 @@ def test_ticks_lie_where_their_cells_are(text: str) -> None:
 
 def test_pictures_lose_nothing(text: str) -> None:
     (found,) = [attributes for tag, attributes in elements(text) if tag == "img"]
-    assert (found["width"], found["height"], found["alt"]) == ("30", "20", "Figure 1, described below")
+    assert (found["width"], found["height"], found["alt"]) == ("1380", "100", "Heat map: described below")
     kind, content = str(found["src"]).split(",")
     assert kind == "data:image/webp;base64"
     with Image.open(BytesIO(base64.b64decode(content))) as image:
         assert (np.asarray(image.convert("RGB")) == 200).all()
+    assert rendered(made.picture())["png"] == rendered(made.picture())["png"]
 
 
 def test_what_is_not_there_is_said_or_left_out() -> None:
-    question = Answer("objective2", "Research question 2", "How?", remedy="python that.py")
-    text = render(Document("A report", [question]))
+    text = render("A report", [], unanswered=[Unanswered("Objective 2", "How?", "python that.py")])
     assert "Not answered yet: run python that.py." in visible(text)
     names = [attributes.get("id") for _, attributes in elements(text)]
     assert "gallery" not in names
     assert "objective2" not in names
 
 
-def test_the_same_document_gives_the_same_page(text: str, tmp_path: Path) -> None:
-    assert render(made.document()) == text
-    written = write_report(made.document(), tmp_path / "new" / "report.html")
+def test_results_with_their_document_give_gallery_and_cards(tmp_path: Path) -> None:
+    results = result_set(make_rows(samples=2), cells=(audio_cell(tmp_path), image_cell(tmp_path)))
+    document = replace(made.first_document(), shown=("integrated_gradients", "saliency"))
+    written = write_report([(results, document)], tmp_path / "report.html", clips=2)
+    text = written.read_text(encoding="utf-8")
+    clips = payload(text)["clips"]
+    assert [clip["title"] for clip in clips[:2]] == [
+        "class 7, speaker theo, predicted 7",
+        "class 3, speaker theo, predicted 3",
+    ]
+    assert len(clips) == 4
+    opened = [clips[0]["methods"][place]["name"] for place in clips[0]["opening"]]
+    assert opened == ["Integrated Gradients", "Saliency"]
+    assert all(method["kept"] for clip in clips[:2] for method in clip["methods"])
+    names = [attributes.get("id") for _, attributes in elements(text)]
+    assert {"objective1", "model_card", "data_card", "gallery"} <= set(names)
+    alone = write_report([(replace(results, models=()), document)], tmp_path / "alone.html", clips=0)
+    assert "model_card" not in alone.read_text(encoding="utf-8")
+
+
+def test_the_same_documents_give_the_same_page(text: str, tmp_path: Path) -> None:
+    again = made.page()
+    written = write_page(tmp_path / "new" / "report.html", again.title, again.documents, again.clips, again.cards)
     assert written.read_text(encoding="utf-8") == text
 
 
 def test_a_report_that_cannot_be_passed_around_is_refused(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)
-    content = BytesIO()
-    Image.fromarray(noise).save(content, "PNG", compress_level=1)
-    large = replace(made.document().answers[0], pictures=[Picture("noise", "Noise", content.getvalue())])
-    with pytest.raises(UserError, match=r"would have 1\d\.\d MiB .* show fewer clips or methods"):
-        write_report(Document("Large", [large]), tmp_path / "report.html")
+    def noise(width_inches: float) -> Any:
+        figure = new_figure(9.0, width_inches)
+        axes = figure.subplots()
+        axes.imshow(np.random.default_rng(0).uniform(size=(1800, 1380, 3)), aspect="auto", interpolation="nearest")
+        return figure
+
+    blocks = [Figure(f"noise_{place}", "Noise", "Noise.", noise) for place in range(2)]
+    large = Document("large", "Large", "", [Section("answer", "Answer", blocks)])
+    with pytest.raises(UserError, match=r"would have \d\d\.\d MiB .* show fewer clips or methods"):
+        write_page(tmp_path / "report.html", "Large", [large])
     assert not (tmp_path / "report.html").exists()
-    assert LARGEST_BYTES == 10 * 1024 * 1024
 
 
 def test_maps_and_sounds_that_do_not_fit_are_refused() -> None:
     clip = made.clip("digit 1")
     wrong = replace(clip, overlay=replace(clip.overlay, attributions={"silence": np.zeros((2, 2))}))
     with pytest.raises(UserError, match=r"the map of silence has shape \(2, 2\) but digit 1 has \(8, 13\)"):
-        render(made.document((wrong,)))
+        made.page((wrong,)).text()
     for peak in (1.5, float("nan")):
         sounds = Sounds(made.RATE_HZ, made.tone(200.0), {"dual": Parts(made.tone(1.0, peak), made.tone(2.0))})
         with pytest.raises(UserError, match="a sound of digit 1 peaks at"):
-            render(made.document((replace(clip, sounds=sounds),)))
-
-
-def test_pictures_are_the_captioned_ones_where_there_are_any(tmp_path: Path) -> None:
-    content = made.picture().content
-    for place in ("objective1/heatmap_audio", "objective1/odd_one", "thesis/o2_cost", "thesis/o2_cost_column"):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        (tmp_path / f"{place}.png").write_bytes(content)
-    (tmp_path / "thesis/o2_cost.caption.txt").write_text("What it costs.\n", encoding="utf-8")
-    summary = tmp_path / "summary.json"
-    first, second = (pictures_in(tmp_path, name, summary) for name in ("objective1", "objective2"))
-    assert [(one.name, one.caption) for one in second] == [("o2_cost", "What it costs.")]
-    assert [one.name for one in first] == ["heatmap_audio", "odd_one"]
-    assert first[0].caption.startswith("Scores of every method by every metric on audio")
-    assert first[1].caption == "Odd one"
-    (tmp_path / "objective1" / MADE_FROM).write_text("hash\n/elsewhere/odd_one.png\n/elsewhere/odd_one.pdf\n", "utf-8")
-    assert [one.name for one in pictures_in(tmp_path, "objective1", summary)] == ["odd_one"]
-    assert pictures_in(tmp_path / "nowhere", "objective1", summary) == []
-
-
-def test_pictures_for_a_thesis_that_are_older_than_the_answer_stay_out(tmp_path: Path) -> None:
-    content, summary = made.picture().content, tmp_path / "objective2.json"
-    for place in ("objective2/ground_truth", "thesis/o2_cost"):
-        (tmp_path / place).parent.mkdir(exist_ok=True)
-        (tmp_path / f"{place}.png").write_bytes(content)
-    summary.write_text("{}", encoding="utf-8")
-    for seconds, expected in ((100, "ground_truth"), (0, "o2_cost")):
-        answered = (tmp_path / "thesis/o2_cost.png").stat().st_mtime_ns + seconds * 10**9
-        os.utime(summary, ns=(answered, answered))
-        assert [one.name for one in pictures_in(tmp_path, "objective2", summary)] == [expected]
+            made.page((replace(clip, sounds=sounds),)).text()

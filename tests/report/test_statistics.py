@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from audioxai.statistics import Interval, mean_interval, paired_differences, score_mean, slopes_per_doubling
 from audioxai.utils.errors import UserError
-from audioxai.utils.statistics import Interval, mean_interval, paired_differences, score_mean, slopes_per_doubling
 
 
 def skewed(count: int, seed: int) -> np.ndarray:

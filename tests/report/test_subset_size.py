@@ -1,14 +1,18 @@
 """Orders of methods compared on scores whose order is known."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.synthetic_results import result_set
 
-from audioxai.report.subset_size import Setting, compare, write_summary
-from audioxai.report.tables import prepared
+from audioxai.registry import MetricEntry
+from audioxai.report.document import Table
+from audioxai.report.estimates import prepared
+from audioxai.report.render.json import json_text
+from audioxai.report.render.markdown import markdown
+from audioxai.report.subset_size import Setting, compare, subset_size_document
 
 DEFINITIONS = ("faithfulness_fraction", "faithfulness_fixed")
 # Means of three methods: the fixed definition turns the first two round at the larger size, the third always trails.
@@ -34,7 +38,10 @@ def rows(spread: float) -> pd.DataFrame:
                 "method": method,
                 "metric": definition,
                 "sample": f"s{sample}",
-                "speaker": None,
+                "group": None,
+                "material": "clips",
+                "split": "official",
+                "seed": 0,
                 "score": mean + spread * random.standard_normal(),
             }
             for (definition, resolution), means in MEANS.items()
@@ -64,14 +71,19 @@ def test_what_may_be_chance_is_no_reversal() -> None:
     assert not any(verdict.reversed_pairs for verdict in compare(prepared(rows(2.0)), DEFINITIONS))
 
 
-def test_the_summary_says_the_same_as_its_json(tmp_path: Path) -> None:
-    text, tables = write_summary(rows(0.05), DEFINITIONS, {"command": "python x.py"}, tmp_path)
-    written = text.read_text(encoding="utf-8")
-    assert "the two definitions reverse 1 pair of methods in 2 comparisons" in written
-    assert "224 cells reverses 1 pair in 1 comparisons, with a mean τ of 0.333" in written
-    assert "`python x.py`" in written
-    content = json.loads(tables.read_text(encoding="utf-8"))
+def test_the_document_says_what_its_data_say() -> None:
+    labels = dict(zip(DEFINITIONS, ("10 % of the input", "224 features"), strict=True))
+    metrics = {
+        name: MetricEntry(name=name, make=dict, label=label, higher_is_better=True) for name, label in labels.items()
+    }
+    found = subset_size_document(result_set(rows(0.05), metrics=metrics, study="subset_size"))
+    content = json.loads(json_text(found))
     assert len(content["cells"]) == 12
     assert [len(verdict["reversed_pairs"]) for verdict in content["verdicts"]] == [0, 1, 0, 1]
-    again = write_summary(rows(0.05), DEFINITIONS, {"command": "python x.py"}, tmp_path / "again")
-    assert again[0].read_bytes() == text.read_bytes()
+    written = markdown(found)
+    assert "reverse 1 pair of methods in 2 comparisons" in written
+    assert "224 features reverses 1 pair in 1 comparisons, with a mean τ of 0.333" in written
+    orders = next(table for table in found.blocks(Table) if table.name == "subset_size_orders")
+    assert [row[-1].text for row in orders.rows].count("Saliency > DeepLift") == 2
+    means = next(table for table in found.blocks(Table) if table.name == "subset_size_image")
+    assert [row[1].text.split()[-1] for row in means.rows] == ["(1)", "(2)", "(3)"]

@@ -1,14 +1,17 @@
-"""Command lines: exit codes, and one line for what the user can mend."""
+"""Command lines: exit codes, and one line for bad input."""
 
+import argparse
 import errno
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 from safetensors import SafetensorError
 
-from audioxai.utils.commands import OneLineParser, run_command, storage_errors
+from audioxai.utils.commands import OneLineParser, completion_script, run_command, storage_errors
+from audioxai.utils.configuration import option, parser_of
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import replacing, write_text
 
@@ -35,7 +38,7 @@ def test_arguments_come_from_the_process_by_default(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (UserError("size is -1;\n  give more\n"), "error: size is -1; give more\n"),
         (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "error: no space is left for /a/b;"),
@@ -47,11 +50,11 @@ def test_arguments_come_from_the_process_by_default(monkeypatch):
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a/b"), "error: /a/b is a file where a folder is"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line_and_two(error, told, capsys):
+def test_bad_input_is_one_line_and_two(error, expected, capsys):
     assert run_command(raising(error), []) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(told)
+    assert err.startswith(expected)
     assert err.count("\n") == 1
     with pytest.raises(type(error)) as caught:
         run_command(raising(error), ["--debug"])
@@ -112,6 +115,24 @@ def test_a_folder_that_must_not_be_written_is_one_line(tmp_path, capsys):
     assert f"no permission to use {tmp_path}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_stops_early_is_no_error(lines):
+    program = (
+        "from audioxai.utils.commands import run_command\n"
+        f"def main(argv): [print('a line of text') for _ in range({lines})]\n"
+        "raise SystemExit(run_command(main))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_another_broken_pipe_is_a_defect():
+    with pytest.raises(BrokenPipeError):
+        run_command(raising(BrokenPipeError(errno.EPIPE, "Broken pipe")), [])
+
+
 def test_parsers_complain_in_one_line(capsys):
     parser = OneLineParser()
     parser.add_argument("--count", type=int)
@@ -124,7 +145,7 @@ def test_parsers_complain_in_one_line(capsys):
 def test_exit_codes_reach_the_shell():
     program = (
         "import sys; from audioxai.utils.commands import run_command; from audioxai.utils.errors import UserError\n"
-        "def main(argv): raise {'user': UserError('mend this'), 'defect': ValueError('defect')}[argv[0]]\n"
+        "def main(argv): raise {'user': UserError('correct this'), 'defect': ValueError('defect')}[argv[0]]\n"
         "raise SystemExit(run_command(main))"
     )
 
@@ -133,11 +154,71 @@ def test_exit_codes_reach_the_shell():
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stderr
 
-    assert run("user") == (2, "error: mend this\n")
+    assert run("user") == (2, "error: correct this\n")
     code, error = run("user", "--debug")
     assert code == 1
     assert error.startswith("Traceback")
-    assert error.endswith("UserError: mend this\n")
+    assert error.endswith("UserError: correct this\n")
     code, error = run("defect")
     assert code == 1
     assert error.startswith("Traceback")
+
+
+@dataclass(frozen=True)
+class Options:
+    profile: str = option("quick", "how much")
+    samples: int = option(3, "how many")
+
+
+def parsers():
+    """Of a program with plain parsers, a parser of a configuration, and a command with subcommands."""
+    explain = OneLineParser(description="Explain a clip; it's one.")
+    explain.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where")
+    explain.add_argument("--out", help="a folder")
+    return {
+        "explain": explain,
+        "run": argparse.ArgumentParser(),
+        "run first": parser_of(Options, Options()),
+        "run second": argparse.ArgumentParser(description="Another."),
+    }
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ([""], {"explain", "run"}),
+        (["e"], {"explain"}),
+        (["explain", "--d"], {"--device"}),
+        (["explain", "--device", ""], {"auto", "cpu", "cuda"}),
+        (["explain", "--device", "c"], {"cpu", "cuda"}),
+        (["explain", "--device", "cpu", "--o"], {"--out"}),
+        (["run", ""], {"first", "second"}),
+        (["run", "first", "--s"], {"--samples"}),
+        (["run", "second", "--s"], set()),
+    ],
+)
+def test_bash_completes_commands_options_and_choices(typed, offered, tmp_path):
+    pytest.importorskip("shtab")
+    script = tmp_path / "completion.bash"
+    script.write_text(completion_script("my-tool", parsers(), "bash"))
+    program = (
+        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+        'function=$(complete -p my-tool | sed "s/.*-F \\([^ ]*\\) .*/\\1/"); $function; '
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    command = ["bash", "-c", program, "bash", str(script), "my-tool", *typed]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == offered
+
+
+def test_zsh_gets_a_script_of_its_own():
+    pytest.importorskip("shtab")
+    script = completion_script("my-tool", parsers(), "zsh")
+    assert script.startswith("#compdef my-tool")
+    assert "--device[where]:device:(auto cpu cuda)" in script
+
+
+def test_without_shtab_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(UserError, match="needs shtab; install audioxai"):
+        completion_script("my-tool", parsers(), "bash")

@@ -91,7 +91,7 @@ def test_null_means_none(file):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         (["--profile", "slow"], "profile is 'slow'; choose one of quick, long"),
         (["--profile=slow"], "profile is 'slow'"),
@@ -113,8 +113,8 @@ def test_null_means_none(file):
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
-def test_wrong_options_are_one_sentence(argv, told, capsys):
-    with pytest.raises(UserError, match=told) as caught:
+def test_wrong_options_are_one_sentence(argv, expected, capsys):
+    with pytest.raises(UserError, match=expected) as caught:
         parsed(*argv)
     assert "\n" not in str(caught.value)
     assert "<class" not in str(caught.value)
@@ -122,7 +122,7 @@ def test_wrong_options_are_one_sentence(argv, told, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("sample: 3\n", "no option or configuration key 'sample'; did you mean samples?"),
         ("samples: 3\nnested: {a: 1}\n", "'nested"),
@@ -134,15 +134,15 @@ def test_wrong_options_are_one_sentence(argv, told, capsys):
         ("sizes: [28.5]\n", "sizes.*28.5"),
         ("profile: slow\n", "profile is 'slow'"),
         ("profile: [quick]\n", "profile is"),
-        ("samples: [\n", "study.yaml is no YAML"),
-        (b"\xff\xfe\x00", "study.yaml is no YAML"),
+        ("samples: [\n", "study.yaml is not valid YAML"),
+        (b"\xff\xfe\x00", "study.yaml is not valid YAML"),
         ("- samples\n", "study.yaml holds no options"),
         ("samples\n", "study.yaml holds no options"),
         ("", "study.yaml holds no options"),
     ],
 )
-def test_wrong_files_are_one_sentence(text, told, file, capsys):
-    with pytest.raises(UserError, match=told) as caught:
+def test_wrong_files_are_one_sentence(text, expected, file, capsys):
+    with pytest.raises(UserError, match=expected) as caught:
         parsed("--config", file(text))
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().err == ""

@@ -70,7 +70,7 @@ def test_the_temporary_name_is_hidden_and_of_no_known_kind(tmp_path):
         assert not list(tmp_path.glob("*.parquet"))
 
 
-def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+def test_a_full_disk_names_the_file(tmp_path):
     """As pyarrow and Python raise it: with a number but without a name, or with that of the temporary file."""
     path = tmp_path / "rows.parquet"
     for name in (None, "temporary"):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from audioxai.xai_methods.accumulation import add_by_sample
+from audioxai.xai_methods.path_integral import add_by_sample
 
 
 def slow_sums(samples: int, places: Tensor, worth: Tensor) -> Tensor:

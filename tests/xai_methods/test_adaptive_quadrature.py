@@ -106,20 +106,22 @@ class FirstCellKept:
 
 
 @settings(deadline=None, max_examples=10)
-@given(inputs_a_call=st.integers(1, 40))
-def test_a_call_may_be_smaller_than_the_batch_and_changes_nothing(inputs_a_call: int) -> None:
+@given(internal_batch_size=st.integers(1, 40))
+def test_a_call_may_be_smaller_than_the_batch_and_changes_nothing(internal_batch_size: int) -> None:
     rule = Doubling(0.01, first_steps=2, doublings=4)
     expected = PathIntegral(ZERO, rule).attribute(tiny_cnn(), LEVELS, TARGETS)
     model = Watched(tiny_cnn())
-    integral = PathIntegral(ZERO, rule).attribute(model, LEVELS, TARGETS, inputs_a_call)
-    assert max(model.sizes) <= inputs_a_call
+    integral = PathIntegral(ZERO, rule).attribute(model, LEVELS, TARGETS, internal_batch_size)
+    assert max(model.sizes) <= internal_batch_size
     assert integral.gradients.tolist() == expected.gradients.tolist()
     torch.testing.assert_close(integral.attributions, expected.attributions, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("rule", [Midpoint(10), Midpoint(100), Doubling(0.0001, 4, 5)])
-@pytest.mark.parametrize("inputs_a_call", [1, 4, 9])
-def test_points_alive_at_once_follow_the_call_not_the_steps(rule: Midpoint | Doubling, inputs_a_call: int) -> None:
+@pytest.mark.parametrize("internal_batch_size", [1, 4, 9])
+def test_points_alive_at_once_follow_the_call_not_the_steps(
+    rule: Midpoint | Doubling, internal_batch_size: int
+) -> None:
     points: list[weakref.ref[Tensor]] = []
     alive: list[int] = []
     inner = tiny_cnn()
@@ -129,10 +131,10 @@ def test_points_alive_at_once_follow_the_call_not_the_steps(rule: Midpoint | Dou
         alive.append(sum(len(point) for point in (reference() for reference in points) if point is not None))
         return inner(inputs)
 
-    PathIntegral(ZERO, rule).attribute(Function(watched), LEVELS, TARGETS, inputs_a_call)
+    PathIntegral(ZERO, rule).attribute(Function(watched), LEVELS, TARGETS, internal_batch_size)
     assert len(points) > 6
     # Those of this call and at most those of the one before, whose names are still in use.
-    assert max(alive) <= 2 * inputs_a_call
+    assert max(alive) <= 2 * internal_batch_size
 
 
 def test_random_paths_double_too_and_the_mean_is_kept() -> None:
@@ -168,5 +170,5 @@ def test_a_sample_that_never_gets_there_ends_with_the_finest_fixed_rule(path: Pa
 
 
 def test_a_call_of_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match="inputs_a_call is 0"):
+    with pytest.raises(UserError, match="internal_batch_size is 0"):
         PathIntegral(ZERO).attribute(tiny_cnn(), LEVELS, TARGETS, 0)

@@ -11,7 +11,7 @@ from audioxai.baselines import Constant, Silence
 from audioxai.domains import LogMel
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.controls import Edges, Energy
-from audioxai.xai_methods.smooth_grad import SmoothGrad
+from audioxai.xai_methods.gradients import SmoothGrad
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
 UNASKED = Function(lambda _: pytest.fail("a control asked the model"))
@@ -56,5 +56,5 @@ def test_smooth_grad_is_the_mean_gradient_around_the_input(kind: str) -> None:
 
 @pytest.mark.parametrize(("spread", "draws"), [(0.0, 4), (1.0, 0)])
 def test_impossible_noise_is_refused(spread: float, draws: int) -> None:
-    with pytest.raises(UserError, match=f"spread is {spread} and draws is {draws}"):
+    with pytest.raises(UserError, match=f"noise_std is {spread} and draws is {draws}"):
         SmoothGrad(spread, draws)

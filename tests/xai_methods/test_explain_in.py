@@ -16,7 +16,7 @@ from audioxai.xai_methods.explain_in import explain_in, seen_in
 from audioxai.xai_methods.integrated_gradients import IntegratedGradients
 from audioxai.xai_methods.path_integral import PathIntegral
 from audioxai.xai_methods.paths import Amplified, FadeIn, Straight
-from audioxai.xai_methods.pullback import Bandwise, PullBack, mean_gradient, pulled_back
+from audioxai.xai_methods.pullback import Bandwise, PullBack, mean_gradient, pull_back
 from audioxai.xai_methods.quadrature import Midpoint
 
 RATE_HZ, DURATION_S = 4_000, 0.125
@@ -112,7 +112,7 @@ def test_pull_back_is_the_integral_in_that_domain_and_exactly_complete(domain: I
     there = explain_in(domain, model, PathIntegral(path, rule), WAVEFORMS, TARGETS)
     torch.testing.assert_close(pulled, there, rtol=0, atol=1e-12)
     waveform = PathIntegral(path, rule)(model, WAVEFORMS, TARGETS)
-    integral = PullBack(domain, rule, path).attribute(model, WAVEFORMS, TARGETS, inputs_a_call=3)
+    integral = PullBack(domain, rule, path).attribute(model, WAVEFORMS, TARGETS, internal_batch_size=3)
     torch.testing.assert_close(integral.attributions, pulled, rtol=1e-10, atol=1e-13)
     torch.testing.assert_close(integral.change, change_of(model))
     assert tuple(pulled.shape) == (4, 1, *domain.shape)
@@ -140,10 +140,10 @@ def test_the_mean_gradient_is_the_slow_sum_over_gains() -> None:
         point = (gain * WAVEFORMS).clone().requires_grad_(True)
         model(point).gather(1, TARGETS[:, None]).sum().backward()
         expected += (edges[step + 1] - edges[step]) * point.grad
-    explainer = PullBack(INVERTIBLE["stft"])
-    mean = mean_gradient(model, WAVEFORMS, TARGETS, Amplified(depth_db), Midpoint(steps), explainer.explained, 3)
+    score = PullBack(INVERTIBLE["stft"]).score.of(model, WAVEFORMS, TARGETS, 3)
+    mean = mean_gradient(score, WAVEFORMS, Amplified(depth_db), Midpoint(steps), 3)
     torch.testing.assert_close(mean, expected, rtol=1e-10, atol=1e-13)
-    pulled = pulled_back(INVERTIBLE["stft"], mean, WAVEFORMS)
+    pulled = pull_back(INVERTIBLE["stft"], mean, WAVEFORMS)
     torch.testing.assert_close(pulled.flatten(1).sum(1), (mean * WAVEFORMS).flatten(1).sum(1), rtol=1e-11, atol=1e-13)
 
 
@@ -207,8 +207,8 @@ class Broken(nn.Module):
         (Stft(8_000, DURATION_S), Halves(LEVELS, tiny_cnn()), "sample_rate_hz 4000 Hz but .* for 8000 Hz"),
         (Stft(RATE_HZ, 0.25), Halves(LEVELS, tiny_cnn()), "duration_s 0.125 s but .* for 0.25 s"),
         (Stft(RATE_HZ, 0.25), tiny_waveform_cnn(), r"waveforms have shape \(4, 1, 500\) .* \(batch, 1, 1000\)"),
-        (LEVELS, tiny_waveform_cnn(), "log_mel domain has no way back"),
-        (Pixels(4, 4), tiny_waveform_cnn(), "pixels domain has no way back"),
+        (LEVELS, tiny_waveform_cnn(), "log_mel domain cannot be inverted"),
+        (Pixels(4, 4), tiny_waveform_cnn(), "pixels domain cannot be inverted"),
     ],
 )
 def test_what_cannot_be_explained_is_said_in_one_sentence(domain: Domain, model: nn.Module, message: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from audioxai.domains import Pixels, Waveform
 from audioxai.models import build
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.cam import GuidedGradCam, last_convolution
+from audioxai.xai_methods.guided_grad_cam import GuidedGradCam, last_convolution
 
 
 class GuidedReluFunction(torch.autograd.Function):

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from audioxai.baselines import BandNoise, Constant, blurred
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.accumulation import shared_out
 from audioxai.xai_methods.ordered import OrderedIntegratedGradients
-from audioxai.xai_methods.paths import InTurns, turns_of
+from audioxai.xai_methods.path_integral import shared_by_squares
+from audioxai.xai_methods.paths import OrderedLine, insertion_ranks
 
 FLOOR_DB = -80.0
 TRAINING = (-45.0 + 15.0 * draw(40, 1, 16, 12, seed=1)).clamp(FLOOR_DB, 0.0)
@@ -19,7 +19,7 @@ SILENCE = Constant(FLOOR_DB)
 NOISE = BandNoise.of(TRAINING, FLOOR_DB, snr_db=10.0, seed=3)
 
 
-def slow_walk(model: nn.Module, target: int, points: list[Tensor]) -> tuple[Tensor, Tensor, float]:
+def slow_path(model: nn.Module, target: int, points: list[Tensor]) -> tuple[Tensor, Tensor, float]:
     """Both readings of a path of one sample and its change; points are edge, node, edge, node, …, edge."""
     plain, shared = torch.zeros_like(points[0]), torch.zeros_like(points[0])
     for k in range(1, len(points), 2):
@@ -40,19 +40,19 @@ def slow(explainer: OrderedIntegratedGradients, model: nn.Module, one: Tensor, t
 
     def add(points: list[Tensor], sigma: float, weight: float) -> None:
         nonlocal total, whole, change
-        *maps, gained = slow_walk(model, target, points)
-        for reading, part in zip(maps, (1.0 - explainer.shared, explainer.shared), strict=True):
+        *maps, gained = slow_path(model, target, points)
+        for reading, part in zip(maps, (1.0 - explainer.idgi_share, explainer.idgi_share), strict=True):
             smooth = blurred(reading, torch.tensor([sigma], dtype=torch.float64))
             own = weight * part / float(smooth.abs().sum())
             total, whole, change = total + own * smooth, whole + own, change + own * gained
 
-    def points(start: Tensor, turns: Tensor | None, places: list[float]) -> list[Tensor]:
+    def points(start: Tensor, ranks: Tensor | None, places: list[float]) -> list[Tensor]:
         made, overlap = [], explainer.overlap
         for place in places:
             shares = [place] * one.numel()
-            if turns is not None:
-                sets_out = [float(turn) for turn in turns.flatten()]
-                shares = [min(1.0, max(0.0, (place * (1 + overlap) - turn) / overlap)) for turn in sets_out]
+            if ranks is not None:
+                starts = [float(turn) for turn in ranks.flatten()]
+                shares = [min(1.0, max(0.0, (place * (1 + overlap) - turn) / overlap)) for turn in starts]
             share = torch.tensor(shares, dtype=torch.float64).reshape_as(one)
             made.append((1.0 - share) * start + share * one)
         return made
@@ -70,10 +70,10 @@ def slow(explainer: OrderedIntegratedGradients, model: nn.Module, one: Tensor, t
         add(points(noise, None, places(noisy // 2, (number + 0.5) / 2)), explainer.noise_sigma_cells, 1.0)
     for number in range(1, rounds + 1):
         ranking = sorted(range(one.numel()), key=lambda cell: -float(total.flatten()[cell]))
-        turns = torch.zeros(one.numel(), dtype=torch.float64)
+        ranks = torch.zeros(one.numel(), dtype=torch.float64)
         for position, cell in enumerate(ranking):
-            turns[cell] = position / (one.numel() - 1)
-        orders = [turns.reshape_as(one), 1.0 - turns.reshape_as(one)]
+            ranks[cell] = position / (one.numel() - 1)
+        orders = [ranks.reshape_as(one), 1.0 - ranks.reshape_as(one)]
         for order in orders:
             add(points(silence, order, places(steps)), explainer.silence_sigma_cells, 1.0)
         for draw_number, order in enumerate(orders, 2 * number):
@@ -97,7 +97,7 @@ def test_the_size_of_a_call_and_the_company_do_not_matter() -> None:
     with nothing_touched(model, INPUTS, TARGETS):
         expected = explainer(model, INPUTS, TARGETS)
     for size in (1, 3, 1000):
-        made = explainer.attribute(model, INPUTS, TARGETS, inputs_a_call=size).attributions
+        made = explainer.attribute(model, INPUTS, TARGETS, internal_batch_size=size).attributions
         torch.testing.assert_close(made, expected, rtol=1e-9, atol=1e-12)
     alone = torch.cat([explainer(model, INPUTS[[row]], TARGETS[[row]]) for row in range(4)])
     torch.testing.assert_close(alone, expected, rtol=1e-9, atol=1e-12)
@@ -127,34 +127,37 @@ def test_about_a_quarter_of_the_gradients_orders_the_cells_first(gradients: int,
     assert first + 4 * rounds * steps == gradients
 
 
-def test_cells_come_by_their_turns() -> None:
+def test_features_move_by_their_ranks() -> None:
     end = torch.tensor([[[[2.0, 4.0, 8.0]]]], dtype=torch.float64)
-    turns = torch.tensor([[[[0.0, 0.5, 1.0]]]], dtype=torch.float64)
-    curve, row = InTurns(torch.zeros_like(end), end, turns, 0.5), torch.tensor([0])
+    ranks = torch.tensor([[[[0.0, 0.5, 1.0]]]], dtype=torch.float64)
+    curve, row = OrderedLine(torch.zeros_like(end), end, ranks, 0.5), torch.tensor([0])
 
     def at(place: float) -> list[float]:
         return curve.at(row, torch.tensor([place], dtype=torch.float64)).flatten().tolist()
 
     assert at(0.0) == [0.0] * 3
     assert at(1.0) == pytest.approx([2.0, 4.0, 8.0])
-    # At a third of the way half a unit of turns has passed: the first is there, the second sets out.
+    # At a third of the way half a unit of ranks has passed: the first has arrived, the second starts.
     assert at(1.0 / 3.0) == pytest.approx([2.0, 0.0, 0.0])
     assert at(0.5) == pytest.approx([2.0, 2.0, 0.0])
-    stretch = curve.stretch(row, torch.tensor([0.5]).double(), torch.tensor([1.0]).double())
-    assert stretch.flatten().tolist() == pytest.approx([0.0, 2.0, 8.0])
+    step = curve.step(row, torch.tensor([0.5]).double(), torch.tensor([1.0]).double())
+    assert step.flatten().tolist() == pytest.approx([0.0, 2.0, 8.0])
     with pytest.raises(UserError, match=r"shapes \(1, 1, 1, 3\), \(1, 1, 1, 3\) and \(1, 1, 3\)"):
-        InTurns(end, end, turns[0], 0.5)
+        OrderedLine(end, end, ranks[0], 0.5)
 
 
-def test_turns_follow_falling_relevance_and_ties_their_coordinates() -> None:
+def test_ranks_follow_falling_attribution_and_ties_their_coordinates() -> None:
     relevance = torch.tensor([[[[0.1, 0.9], [0.1, -1.0], [0.5, 0.1]]]])
-    assert turns_of(relevance).flatten().tolist() == pytest.approx([0.4, 0.0, 0.6, 1.0, 0.2, 0.8])
+    assert insertion_ranks(relevance).flatten().tolist() == pytest.approx([0.4, 0.0, 0.6, 1.0, 0.2, 0.8])
 
 
-def test_changes_are_shared_out_by_the_squared_gradient() -> None:
+def test_changes_are_divided_by_the_squared_gradient() -> None:
     gradients = torch.tensor([[[[1.0, -2.0]]], [[[0.0, 0.0]]]], dtype=torch.float64)
     steps = torch.tensor([[[[3.0, 1.0]]], [[[1.0, 1.0]]]], dtype=torch.float64)
-    assert shared_out(gradients, steps).flatten(1).tolist() == [[pytest.approx(0.2), pytest.approx(0.8)], [0.0, 0.0]]
+    assert shared_by_squares(gradients, steps).flatten(1).tolist() == [
+        [pytest.approx(0.2), pytest.approx(0.8)],
+        [0.0, 0.0],
+    ]
 
 
 def test_a_model_that_hears_nothing_gives_nothing() -> None:
@@ -169,7 +172,7 @@ def test_a_model_that_hears_nothing_gives_nothing() -> None:
     [
         ({"gradients": 5}, "gradients is 5"),
         ({"rounds": 0}, "rounds is 0"),
-        ({"shared": 1.5}, r"shared is 1\.5"),
+        ({"idgi_share": 1.5}, r"idgi_share is 1\.5"),
         ({"overlap": 0.0}, r"overlap is 0\.0"),
         ({"noise_sigma_cells": 0.0}, r"noise_sigma_cells 0\.0"),
     ],

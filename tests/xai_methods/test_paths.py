@@ -19,11 +19,11 @@ from audioxai.xai_methods.path_integral import PathIntegral
 from audioxai.xai_methods.paths import (
     Amplified,
     FadeIn,
+    FromBlur,
     FromDrawn,
     LevelCrossfade,
+    NoisyInput,
     Path,
-    Shaken,
-    Sharpening,
     Straight,
     WaveformCrossfade,
 )
@@ -51,7 +51,7 @@ CASES: dict[str, tuple[Path, Tensor, Tensor, Tensor]] = {
     "amplified": (Amplified(60.0), WAVEFORMS[:5], torch.zeros_like(WAVEFORMS[:5]), WAVEFORMS[:5]),
     "level crossfade": (LevelCrossfade(BAND_NOISE), LEVELS, BAND_NOISE.drawn(LEVELS, 1), LEVELS),
     "waveform crossfade": (WaveformCrossfade(NOISE), WAVEFORMS[:5], NOISE.drawn(WAVEFORMS[:5], 1), WAVEFORMS[:5]),
-    "sharpening": (Sharpening(3.0), LEVELS, Blur(3.0)(LEVELS), LEVELS),
+    "sharpening": (FromBlur(3.0), LEVELS, Blur(3.0)(LEVELS), LEVELS),
 }
 EVERY = pytest.mark.parametrize(("path", "inputs", "start", "end"), CASES.values(), ids=CASES)
 
@@ -79,7 +79,7 @@ def test_stretches_are_differences_and_add_up_to_the_whole_way(
 ) -> None:
     rows, curve = torch.tensor([3, 0, 3]), path.curve(inputs, 1)
     edges = torch.linspace(0.0, 1.0, 8, dtype=torch.float64)
-    parts = [curve.stretch(rows, a.expand(3), b.expand(3)) for a, b in pairwise(edges)]
+    parts = [curve.step(rows, a.expand(3), b.expand(3)) for a, b in pairwise(edges)]
     for (left, right), part in zip(pairwise(edges), parts, strict=True):
         expected = curve.at(rows, right.expand(3)) - curve.at(rows, left.expand(3))
         torch.testing.assert_close(part, expected, rtol=1e-9, atol=1e-12)
@@ -139,7 +139,7 @@ def test_a_fade_in_weighs_a_node_by_the_integral_of_its_interval_in_closed_form(
     levels, depth_db = torch.tensor([[[-3.0, -31.0, -79.0, -80.0]]], dtype=torch.float64), 77.0
     curve, row = FadeIn(-80.0).curve(levels, 0), torch.tensor([0])
     for left, right in ((0.0, 0.25), (0.25, 0.6), (0.6, 1.0)):
-        weights = curve.stretch(row, *(levels.new_tensor([place]) for place in (left, right))).flatten()
+        weights = curve.step(row, *(levels.new_tensor([place]) for place in (left, right))).flatten()
         gains = [10.0 ** (-depth_db * (1.0 - place) / 20.0) for place in (left, right)]
         for level, weight in zip(levels.flatten().tolist(), weights.tolist(), strict=True):
             emerges = max(10.0 ** ((-80.0 - level) / 20.0), gains[0])
@@ -197,7 +197,7 @@ def test_crossfaded_levels_have_the_mean_power_of_independent_sounds() -> None:
         10.0 ** (LevelCrossfade(BAND_NOISE).curve(one, number).at(torch.tensor([0]), half) / 10.0)
         for number in range(draws)
     ]
-    noise = BAND_NOISE.spectrum.beside(one)
+    noise = BAND_NOISE.spectrum.expanded_like(one)
     noise = noise * (10.0 ** (one / 10.0)).sum() / noise.sum()
     expected = 0.5 * 10.0 ** (one / 10.0) + 0.5 * noise
     ratio = torch.stack(powers).mean(0) / expected
@@ -207,12 +207,12 @@ def test_crossfaded_levels_have_the_mean_power_of_independent_sounds() -> None:
 
 def test_sharpening_is_the_inputs_blurred_less_and_less() -> None:
     places = torch.linspace(0.0, 1.0, 5, dtype=torch.float64)
-    points = Sharpening(4.0).curve(LEVELS, 0).at(torch.arange(5), places)
+    points = FromBlur(4.0).curve(LEVELS, 0).at(torch.arange(5), places)
     torch.testing.assert_close(points, blurred(LEVELS, 4.0 * (1.0 - places)))
 
 
 def test_smooth_integrals_are_those_of_shaken_inputs() -> None:
-    model, path = tiny_cnn(), Shaken(Straight(SILENCE), 4.0, seed=5)
+    model, path = tiny_cnn(), NoisyInput(Straight(SILENCE), 4.0, seed=5)
     attributions = PathIntegral(path, Midpoint(6), draws=3)(model, LEVELS, TARGETS)
     expected = torch.zeros_like(LEVELS)
     for number in range(3):
@@ -243,8 +243,8 @@ def test_expected_gradients_are_the_mean_over_references_at_stratified_places() 
     ("make", "message"),
     [
         (lambda: Amplified(0.0), "depth_db is 0.0"),
-        (lambda: Sharpening(-1.0), "sigma_cells is -1.0"),
-        (lambda: Shaken(Straight(SILENCE), 0.0), "spread is 0.0"),
+        (lambda: FromBlur(-1.0), "sigma_cells is -1.0"),
+        (lambda: NoisyInput(Straight(SILENCE), 0.0), "noise_std is 0.0"),
     ],
 )
 def test_impossible_paths_are_refused(make: object, message: str) -> None:

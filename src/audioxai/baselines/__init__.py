@@ -1,7 +1,15 @@
-"""What *absent* means: the values that stand where a feature was removed, for explainers and metrics alike.
+"""Baselines: the values of features that are absent or removed, for explainers and metrics alike.
 
-What is learnt from a training set is learnt from one given explicitly (``DatasetMedian.of(training_inputs)``), never
-from the batch at hand, so a sample's baseline never depends on the company it comes in.
+Statistics are computed from a training set that is given explicitly (``DatasetMedian.of(training_inputs)``), so that a
+sample's baseline does not depend on the batch that it is in.
+
+Examples
+--------
+>>> import torch
+>>> from audioxai.domains import LogMel
+>>> baseline = Silence(LogMel(8_000, 0.25, bands=16, frames=12))
+>>> baseline(torch.zeros(1, 1, 2, 2)).flatten().tolist()
+[-80.0, -80.0, -80.0, -80.0]
 """
 
 from audioxai.baselines.blur import Blur, blurred

@@ -1,4 +1,4 @@
-"""Absent is what is left when details are smeared out."""
+"""The blurred input as baseline: details are absent."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -11,7 +11,7 @@ from audioxai.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Blur:
-    """The input, blurred along every axis by a Gaussian of ``sigma_cells`` cells' standard deviation."""
+    """The input blurred along every axis by a Gaussian with a standard deviation of ``sigma_cells`` features."""
 
     sigma_cells: float
 
@@ -30,10 +30,10 @@ class Blur:
 
 
 def blurred(inputs: Tensor, sigma_cells: Tensor) -> Tensor:
-    """Inputs ``(batch, channels, …)``, each blurred along its axes by its own Gaussian; ``(batch,)`` widths in cells.
+    """Inputs ``(batch, channels, …)``, each blurred along its axes by a Gaussian; widths ``(batch,)`` in features.
 
-    Beyond the border the input goes on as its mirror image, so that the mean and constant inputs stay as they are. The
-    Gaussian is exp(−σ²ω²/2) in the frequency domain, which is exact at every width: blurs by σ and by τ make one by
+    Borders are continued by reflection, so that the mean and constant inputs do not change. The Gaussian is
+    exp(−σ²ω²/2) in the frequency domain, which is exact at every width: blurs by σ and by τ compose to one by
     √(σ² + τ²).
     """
     axes = tuple(range(2, inputs.ndim))

@@ -1,4 +1,4 @@
-"""Absent is one value everywhere: silence, black, or any other."""
+"""Baselines of one value everywhere: silence, black, or any other."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from audioxai.domains import Domain
 
 @dataclass(frozen=True)
 class Silence:
-    """No sound: every cell holds what the domain's analysis makes of zeros (the floor in dB, 0 in a waveform)."""
+    """No sound: the domain's analysis of zeros (the floor in dB, 0 in a waveform)."""
 
     domain: Domain
 
@@ -24,7 +24,7 @@ class Silence:
 
 @dataclass(frozen=True)
 class Black:
-    """No light: every pixel is 0."""
+    """Every pixel is 0."""
 
     name: ClassVar[str] = "black"
 

@@ -1,4 +1,4 @@
-"""Absent is what cannot be heard: levels at the ear's masking threshold."""
+"""The masking threshold as baseline: audible sound is absent."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,18 +10,18 @@ from torch import Tensor
 
 from audioxai.domains import LogMel
 
-# Below this frequency the formula of the threshold in quiet has left the range it was fitted to.
+# Below this frequency the formula of the threshold in quiet was not fitted.
 LOWEST_HZ = 20.0
 
 
 @dataclass(frozen=True)
 class Inaudible:
-    """The input with every cell cut down to the level at which the others mask it; inaudible cells stay as they are.
+    """The input with every feature limited to its masking threshold; inaudible features do not change.
 
     Attributes
     ----------
     domain : LogMel
-        Of the inputs; its frequency axis gives the bands' places on the basilar membrane.
+        Domain of the inputs; its frequency axis gives the bands' positions on the Bark scale.
     full_scale_spl_db : float
         Sound pressure level at which a full-scale sine is played, which decides the threshold in quiet.
     """
@@ -40,7 +40,7 @@ class Inaudible:
 
 
 def masking_threshold_db(levels_db: Tensor, frequencies_hz: tuple[float, ...], full_scale_spl_db: float) -> Tensor:
-    """Level Θ below which a band is masked by its own frame or lies under the threshold in quiet.
+    """Level Θ in dB below which a band is masked by its own frame or below the threshold in quiet.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def masking_threshold_db(levels_db: Tensor, frequencies_hz: tuple[float, ...], f
     Notes
     -----
     Simultaneous masking after Johnston (1988), every masker taken as noise, which masks up to 5.5 dB below
-    itself and so more than a tone does; Schroeder's (1979) spreading function on Zwicker's Bark scale,
+    itself, more than a tone does; Schroeder's (1979) spreading function on Zwicker's Bark scale,
     normalised so that a flat spectrum masks at 5.5 dB below itself however many bands there are; threshold in quiet
     after Terhardt (1979). Masking in time is left out.
     """
@@ -76,6 +76,6 @@ def _masking_constants(
     khz = hz / 1_000.0
     quiet_spl_db = 3.64 * khz**-0.8 - 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) + 1e-3 * khz**4
     quiet = 10.0 ** ((quiet_spl_db - full_scale_spl_db) / 10.0)
-    # A tensor made in inference mode could never again take part in a gradient, and these are kept.
+    # These are cached, and tensors made in inference mode cannot be used with autograd.
     with torch.inference_mode(mode=False):
         return tuple(torch.from_numpy(one).to(device=device, dtype=dtype) for one in (spread, quiet))  # type: ignore[return-value]

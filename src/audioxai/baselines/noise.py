@@ -1,4 +1,4 @@
-"""Absent is noise: what a recording holds when nobody speaks, or what hides the speaker."""
+"""Noise as baseline: a recording's noise floor, or noise that masks the speaker."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,16 +13,16 @@ from audioxai.utils.seeding import content_keys, generator
 
 @dataclass(frozen=True)
 class NoisySilence:
-    """Stationary noise at the training set's noise floor, as a spectrogram in dB shows it.
+    """Stationary noise at the training set's noise floor, as levels in dB.
 
     Attributes
     ----------
     floor : NoiseFloor
-        Mean level of the noise, band by band.
+        Mean level of the noise per band.
     silence_value : float
-        The domain's floor, below which nothing goes.
+        The domain's floor, the smallest level.
     seed : int
-        Of the noise.
+        Seed of the noise.
 
     Notes
     -----
@@ -47,16 +47,16 @@ class NoisySilence:
 
 @dataclass(frozen=True)
 class SpeechShapedNoise:
-    """Gaussian noise with the training waveforms' long-term spectrum, as loud as each sample or at a stated ratio.
+    """Gaussian noise with the training waveforms' long-term spectrum, at a stated ratio to each sample.
 
     Attributes
     ----------
     gains : Table
         Amplitude of every bin of the clip's spectrum, ``(bins,)``.
     snr_db : float
-        Power of the sample over that of the noise.
+        Signal-to-noise ratio; 0 for noise as loud as the sample.
     seed : int
-        Of the noise.
+        Seed of the noise.
     """
 
     gains: Table
@@ -74,7 +74,7 @@ class SpeechShapedNoise:
             )
         power = torch.fft.rfft(training_waveforms.detach().cpu().double()).abs().square().mean((0, 1))
         if not bool(power.any()):
-            raise UserError("the training waveforms are all silent, so noise has no spectrum to take on; give others")
+            raise UserError("all training waveforms are silent, so that the noise has no spectrum; give others")
         return cls(Table.of(power.sqrt()), snr_db, seed)
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -96,24 +96,24 @@ class SpeechShapedNoise:
             )
         white = _normal(inputs, "speech-shaped noise", self.seed, draw).to(inputs.device)
         shaped: Tensor = torch.fft.irfft(torch.fft.rfft(white) * self.gains.values.to(white), n=inputs.shape[-1])
-        wanted: Tensor = inputs.detach().double().square().mean(-1, keepdim=True) * 10.0 ** (-self.snr_db / 10.0)
-        return (shaped * (wanted / shaped.square().mean(-1, keepdim=True)).sqrt()).to(inputs.dtype)
+        target: Tensor = inputs.detach().double().square().mean(-1, keepdim=True) * 10.0 ** (-self.snr_db / 10.0)
+        return (shaped * (target / shaped.square().mean(-1, keepdim=True)).sqrt()).to(inputs.dtype)
 
 
 @dataclass(frozen=True)
 class BandNoise:
-    """Speech-shaped noise as a spectrogram in dB shows it, as loud as each sample or at a stated ratio.
+    """Speech-shaped noise as levels in dB, at a stated ratio to each sample.
 
     Attributes
     ----------
     spectrum : Table
         Long-term mean power of every band, ``(1, bands, 1)``.
     silence_value : float
-        The domain's floor, below which nothing goes.
+        The domain's floor, the smallest level.
     snr_db : float
-        Power of the sample over that of the noise, summed over all cells.
+        Power of the sample over that of the noise, summed over all features.
     seed : int
-        Of the noise.
+        Seed of the noise.
     """
 
     spectrum: Table
@@ -143,15 +143,15 @@ class BandNoise:
 
     def amplitudes(self, inputs: Tensor, draw: int) -> Tensor:
         """Complex Gaussian amplitudes like ``inputs``, relative to a full-scale sine."""
-        power = self.spectrum.beside(inputs)
-        wanted = (10.0 ** (inputs.detach() / 10.0)).flatten(1).sum(1) * 10.0 ** (-self.snr_db / 10.0)
-        gain = (wanted / power.flatten(1).sum(1)).reshape(-1, *[1] * (inputs.ndim - 1))
+        power = self.spectrum.expanded_like(inputs)
+        target = (10.0 ** (inputs.detach() / 10.0)).flatten(1).sum(1) * 10.0 ** (-self.snr_db / 10.0)
+        gain = (target / power.flatten(1).sum(1)).reshape(-1, *[1] * (inputs.ndim - 1))
         amplitudes: Tensor = (power * gain).sqrt() * _complex_normal(inputs, "band noise", self.seed, draw)
         return amplitudes
 
 
 def _normal(inputs: Tensor, *purpose: object) -> Tensor:
-    """Standard normal numbers like ``inputs``, float64, on the CPU, each sample's by its values and the purpose."""
+    """Standard normal numbers like ``inputs``, float64, on the CPU, by each sample's values and the purpose."""
     return torch.stack(
         [
             torch.randn(inputs.shape[1:], generator=generator(*purpose, key), dtype=torch.float64)

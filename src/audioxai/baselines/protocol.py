@@ -1,4 +1,4 @@
-"""What every baseline offers."""
+"""The protocols of baselines."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 @runtime_checkable
 class Baseline(Protocol):
-    """Turns inputs into what they would be with nothing in them."""
+    """Values that replace absent features."""
 
     @property
     def name(self) -> str:
@@ -21,8 +21,8 @@ class Baseline(Protocol):
 
 @runtime_checkable
 class RandomBaseline(Baseline, Protocol):
-    """A baseline that can be drawn again and again; called, it is its first draw."""
+    """A baseline that is drawn at random; a call returns its first draw."""
 
     def drawn(self, inputs: Tensor, draw: int) -> Tensor:
-        """Draw number ``draw``, shaped like ``inputs``, each sample's own by its values and the seed."""
+        """Draw number ``draw``, shaped like ``inputs``, determined for each sample by its values and the seed."""
         ...

@@ -1,4 +1,4 @@
-"""Absent is what is usual: statistics of a training set, and members of it."""
+"""Baselines from a training set: its statistics, and its members."""
 
 from dataclasses import InitVar, dataclass
 from typing import ClassVar, cast
@@ -13,16 +13,16 @@ from audioxai.utils.seeding import content_key, content_keys, generator
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers learnt from a training set; configurations know them by shape and fingerprint.
+    """Numbers learnt from a training set, which appear in configurations by shape and fingerprint.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the numbers.
+        Shape of the numbers.
     fingerprint : int
-        Depends on the numbers alone.
+        Hash of the numbers.
     numbers : Tensor
-        Given once, and kept as :attr:`values`.
+        Available as :attr:`values`.
     """
 
     shape: tuple[int, ...]
@@ -51,20 +51,20 @@ class Table:
         """The numbers, on the CPU; not to be written to."""
         return cast(Tensor, vars(self)["kept"])
 
-    def beside(self, inputs: Tensor) -> Tensor:
-        """The numbers in the inputs' precision and place, expanded to their shape.
+    def expanded_like(self, inputs: Tensor) -> Tensor:
+        """The numbers in the inputs' precision and on their device, expanded to their shape.
 
         Raises
         ------
         UserError
-            If they do not fit.
+            If the shapes do not fit.
         """
         sample = tuple(inputs.shape[1:])
         if len(sample) != len(self.shape) or any(
             own not in (1, size) for own, size in zip(self.shape, sample, strict=True)
         ):
             raise UserError(
-                f"the baseline was learnt from inputs of shape {self.shape} but is asked for inputs of {sample}; "
+                f"the baseline was learnt from inputs of shape {self.shape} but the inputs have shape {sample}; "
                 "learn it from training inputs of the same domain and resolution"
             )
         return self.values.to(inputs).expand_as(inputs)
@@ -72,7 +72,7 @@ class Table:
 
 @dataclass(frozen=True)
 class DatasetMean:
-    """Mean of the training set, cell by cell."""
+    """Mean of the training set per feature."""
 
     table: Table
 
@@ -85,12 +85,12 @@ class DatasetMean:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The same for every input."""
-        return self.table.beside(inputs).clone()
+        return self.table.expanded_like(inputs).clone()
 
 
 @dataclass(frozen=True)
 class DatasetMedian:
-    """Median of the training set, cell by cell."""
+    """Median of the training set per feature."""
 
     table: Table
 
@@ -98,18 +98,18 @@ class DatasetMedian:
 
     @classmethod
     def of(cls, training_inputs: Tensor) -> "DatasetMedian":
-        """Learn it from training inputs ``(samples, 1, …)``; of an even number, the mean of the middle two."""
+        """Learn it from training inputs ``(samples, 1, …)``; the mean of the middle two of an even number."""
         values = _training(training_inputs).double().numpy()
         return cls(Table.of(torch.from_numpy(np.median(values, axis=0))))
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The same for every input."""
-        return self.table.beside(inputs).clone()
+        return self.table.expanded_like(inputs).clone()
 
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """Level below which each frequency band of the training set seldom falls: what is there when nobody speaks."""
+    """Low quantile of each frequency band's level in the training set: its noise floor."""
 
     table: Table
     quantile: float
@@ -123,12 +123,12 @@ class NoiseFloor:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The same for every input and frame."""
-        return self.table.beside(inputs).clone()
+        return self.table.expanded_like(inputs).clone()
 
 
 @dataclass(frozen=True)
 class LowEnergy:
-    """The input's quiet cells; loud ones are cut down to the level below which a share of their band usually lies."""
+    """The input with every band limited to a low quantile of its level in the training set."""
 
     table: Table
     quantile: float
@@ -142,12 +142,12 @@ class LowEnergy:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """``min(L, level of the band)``."""
-        return torch.minimum(inputs.detach(), self.table.beside(inputs))
+        return torch.minimum(inputs.detach(), self.table.expanded_like(inputs))
 
 
 @dataclass(frozen=True)
 class References:
-    """Members of the training set: absent is not nothing but some other sound (expected gradients)."""
+    """Members of the training set as baselines, as expected gradients take them."""
 
     table: Table
     seed: int = 0
@@ -165,7 +165,7 @@ class References:
         return self.drawn(inputs, 0)
 
     def drawn(self, inputs: Tensor, draw: int) -> Tensor:
-        """Reference number ``draw`` of every sample, in an order of its own, no one twice until all had their turn."""
+        """Reference number ``draw`` of every sample, in the sample's own order, none twice before all were drawn."""
         if tuple(inputs.shape[1:]) != self.table.shape[1:]:
             raise UserError(
                 f"the references have shape {self.table.shape[1:]} but the inputs {tuple(inputs.shape[1:])}; choose "

@@ -1,21 +1,21 @@
-"""Datasets: where they are looked for, and one sample record for all of them.
+"""Data sets: where they are looked for, and the same records for all of them.
 
-A dataset is looked for in ``$AUDIO_XAI_DATA/<name>``, then in ``data/<name>`` below the current directory, then below
-the project's folder. ``scripts/prepare_datasets.py`` puts them there.
+A data set of the registry is looked for in ``$AUDIO_XAI_DATA/<name>``, then in ``data/<name>`` below the current
+directory, then below the project's folder. ``scripts/prepare_datasets.py`` puts them there. Any other folder of sounds
+is read by :class:`AudioFolder`.
 """
 
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from audioxai.datasets.registry import DATASETS  # isort: skip
 from audioxai.datasets.audio_files import AudioFormat
-from audioxai.datasets.audio_mnist import AUDIO_MNIST, AUDIO_MNIST_AZ, read_speaker_metadata
-from audioxai.datasets.fsdd import FSDD
-from audioxai.datasets.mnist import DIGITS_8X8, MNIST
-from audioxai.datasets.records import SPLITS, Dataset, Modality, Sample, Skipped
+from audioxai.datasets.audio_folder import AudioFolder
+from audioxai.datasets.records import SPLITS, Dataset, Modality, Outline, Sample, Skipped
 from audioxai.datasets.sources import Source
-from audioxai.datasets.spoken_digits import SPOKEN_DIGITS
 from audioxai.utils.errors import UserError
 
 __all__ = [
@@ -23,9 +23,11 @@ __all__ = [
     "DATA_VARIABLE",
     "PREFERENCES",
     "SPLITS",
+    "AudioFolder",
     "AudioFormat",
     "Dataset",
     "Modality",
+    "Outline",
     "Sample",
     "Skipped",
     "Source",
@@ -33,20 +35,13 @@ __all__ = [
     "find_root",
     "fingerprint",
     "load",
-    "read_speaker_metadata",
-    "require_known",
+    "names_of",
+    "outline",
     "resolve",
+    "source_of",
     "summary_of_skipped",
 ]
 
-DATASETS: dict[str, Source] = {
-    "mnist": MNIST,
-    "digits_8x8": DIGITS_8X8,
-    "audio_mnist": AUDIO_MNIST,
-    "audio_mnist_az": AUDIO_MNIST_AZ,
-    "fsdd": FSDD,
-    "spoken_digits": SPOKEN_DIGITS,
-}
 # What `auto` takes: the first that is found.
 PREFERENCES: dict[Modality, tuple[str, ...]] = {
     "audio": ("audio_mnist", "audio_mnist_az", "fsdd", "spoken_digits"),
@@ -54,8 +49,6 @@ PREFERENCES: dict[Modality, tuple[str, ...]] = {
 }
 DATA_VARIABLE = "AUDIO_XAI_DATA"
 PROJECT_FOLDER = Path(__file__).resolve().parents[3]
-# Datasets without a public address.
-_PRIVATE = ("audio_mnist_az",)
 
 
 def data_folders(environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> tuple[Path, ...]:
@@ -64,7 +57,7 @@ def data_folders(environ: Mapping[str, str] = os.environ, cwd: Path | None = Non
     Raises
     ------
     UserError
-        If ``$AUDIO_XAI_DATA`` is set to something that is no folder.
+        If ``$AUDIO_XAI_DATA`` is set to something that is not a folder.
     """
     homes = (Path.cwd(), PROJECT_FOLDER) if cwd is None else (cwd,)
     folders = [home / "data" for home in dict.fromkeys(homes)]
@@ -72,25 +65,25 @@ def data_folders(environ: Mapping[str, str] = os.environ, cwd: Path | None = Non
     if not wanted:
         return tuple(folders)
     if not Path(wanted).is_dir():
-        raise UserError(f"{DATA_VARIABLE} is {wanted}, which is no folder; correct it or unset it")
+        raise UserError(f"{DATA_VARIABLE} is {wanted}, which is not a folder; correct it or unset it")
     return (Path(wanted), *folders)
 
 
 def find_root(name: str, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Path | None:
-    """First folder that holds the dataset, None if none does.
+    """First folder that holds the data set, None if none does.
 
     Raises
     ------
     UserError
-        If the name is unknown or ``$AUDIO_XAI_DATA`` is no folder.
+        If the name is unknown or ``$AUDIO_XAI_DATA`` is not a folder.
     """
-    source = require_known(name)
+    source = source_of(name)
     roots = (folder / name for folder in data_folders(environ, cwd))
     return next((root for root in roots if source.found_in(root)), None)
 
 
 def resolve(wanted: str, modality: Modality, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> str:
-    """Name of a dataset that is there: ``wanted`` itself, or for ``auto`` the first found of the preferred ones.
+    """Name of a data set that is there: ``wanted`` itself, or for ``auto`` the first found of the preferred ones.
 
     Raises
     ------
@@ -103,58 +96,65 @@ def resolve(wanted: str, modality: Modality, environ: Mapping[str, str] = os.env
         if find_root(name, environ, cwd) is not None:
             return name
     raise UserError(
-        f"no {modality} dataset is there ({', '.join(PREFERENCES[modality])}); run "
+        f"no {modality} data set is there ({', '.join(PREFERENCES[modality])}); run "
         f"`python scripts/prepare_datasets.py --for-demo` or set {DATA_VARIABLE} to the folder that holds one"
     )
 
 
 def _resolve_named(wanted: str, modality: Modality, environ: Mapping[str, str], cwd: Path | None) -> str:
-    source = require_known(wanted)
-    if source.modality != modality:
+    own = DATASETS[wanted].modality
+    if own != modality:
         raise UserError(
-            f"dataset {wanted} is of modality {source.modality}, not {modality}; "
-            f"choose from auto, {', '.join(PREFERENCES[modality])}"
+            f"data set {wanted} is of modality {own}, not {modality}; choose from auto, {', '.join(names_of(modality))}"
         )
     _require_root(wanted, environ, cwd)
     return wanted
 
 
-def require_known(name: str) -> Source:
-    """The source of that name.
+def names_of(modality: Modality) -> tuple[str, ...]:
+    """Registered data sets of a modality."""
+    return tuple(name for name, entry in DATASETS.items() if entry.modality == modality)
+
+
+def source_of(data: str | Source) -> Source:
+    """The source registered under that name; a source itself as it is.
 
     Raises
     ------
     UserError
-        If there is none.
+        If there is none of that name.
     """
-    if name not in DATASETS:
-        raise UserError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}")
-    return DATASETS[name]
+    if not isinstance(data, str):
+        return data
+    source: Source = DATASETS[data].make()
+    return source
 
 
 def _require_root(name: str, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> Path:
     root = find_root(name, environ, cwd)
     if root is not None:
         return root
-    if name in _PRIVATE:
+    if source_of(name).public is None and DATASETS[name].stand_in_for is None:
         remedy = f"it has no public address: put it into data/{name}"
     else:
         remedy = f"run `python scripts/prepare_datasets.py --datasets {name}`"
-    raise UserError(f"dataset {name} is not there; {remedy} or set {DATA_VARIABLE} to the folder that holds {name}/")
+    raise UserError(f"data set {name} is not there; {remedy} or set {DATA_VARIABLE} to the folder that holds {name}/")
 
 
 def load(
-    name: str,
+    data: str | Source,
     *,
     root: Path | None = None,
     split: str | None = None,
     audio_format: AudioFormat | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """Dataset of that name, from ``root`` or from where it is found.
+    """Samples of a data set, from ``root`` or from where it is found.
 
     Parameters
     ----------
+    data : str or Source
+        Registered name, or a source such as :class:`AudioFolder`.
     split : str, optional
         How samples are divided; by default the source's first split.
     audio_format : AudioFormat, optional
@@ -165,27 +165,41 @@ def load(
     Raises
     ------
     UserError
-        If the dataset is unknown, absent, damaged or has nothing usable, or an argument does not fit it.
+        If the data set is unknown, absent, damaged or has nothing usable, or an argument does not fit it.
     """
-    return require_known(name).load(_given_or_found(name, root), split, audio_format, limit)
+    source = source_of(data)
+    loaded = source.load(_given_or_found(data, source, root), split, audio_format, limit)
+    return replace(loaded, stand_in_for=DATASETS[data].stand_in_for) if isinstance(data, str) else loaded
 
 
 def fingerprint(
-    name: str,
+    data: str | Source,
     root: Path | None = None,
     split: str | None = None,
     audio_format: AudioFormat | None = None,
     limit: int | None = None,
 ) -> str:
     """The ``fingerprint`` of what :func:`load` returns for the same arguments, without decoding anything."""
-    return require_known(name).fingerprint(_given_or_found(name, root), split, audio_format, limit)
+    source = source_of(data)
+    return source.fingerprint(_given_or_found(data, source, root), split, audio_format, limit)
 
 
-def _given_or_found(name: str, root: Path | None) -> Path:
+def outline(data: str | Source, *, split: str | None = None, limit: int | None = None) -> Outline:
+    """Classes and sizes of what :func:`load` returns for the same arguments, without decoding anything."""
+    source = source_of(data)
+    return source.outline(_given_or_found(data, source, None), split, limit)
+
+
+def _given_or_found(data: str | Source, source: Source, root: Path | None) -> Path:
+    if not isinstance(data, str):
+        place = root or getattr(source, "root", None)
+        if place is None:
+            raise UserError(f"data set {source.name} has no folder; give root, the folder that holds it")
+        return Path(place)
     if root is None:
-        return _require_root(name)
-    if not require_known(name).found_in(root):
-        raise UserError(f"{root} does not hold dataset {name}; give the folder that does")
+        return _require_root(data)
+    if not source.found_in(root):
+        raise UserError(f"{root} does not hold data set {data}; give the folder that does")
     return root
 
 

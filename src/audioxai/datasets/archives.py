@@ -72,14 +72,14 @@ def unpack(archive: Path, folder: Path) -> None:
             with tarfile.open(archive) as tarred:
                 _unpack_members(archive, _tar_members(archive, tarred), folder)
         else:
-            raise DamagedArchive(f"{archive} is no zip or tar archive; give one or a folder")
+            raise DamagedArchive(f"{archive} is not a zip or tar archive; give one or a folder")
     except _DAMAGE as error:
         raise DamagedArchive(f"{archive} is damaged ({error}); delete it and fetch it again") from error
 
 
 @contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """An empty folder beside ``target``, gone afterwards; what earlier, killed runs on this machine left goes too."""
+    """An empty folder next to ``target``, gone afterwards; what earlier, killed runs on this machine left goes too."""
     with storage_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)

@@ -27,7 +27,7 @@ AUDIO_SUFFIXES = frozenset(
 )
 SILENCE_PEAK_DB = -90.0
 TRIM_FRAME_S = 0.02
-# A damaged header may announce years of sound; nothing here is longer than a spoken word.
+# A damaged header may announce years of sound; whole files are decoded, so they cannot be of any length.
 LONGEST_RECORDING_S = 600.0
 # Below this share of the announced length a file is cut off; MP3 headers only estimate the length.
 COMPLETE_SHARE = 0.9
@@ -108,6 +108,20 @@ def read_waveform(path: Path, audio_format: AudioFormat) -> Waveform:
     if audio_format.peak_normalise:
         mono = mono / np.float32(peak)
     return fit_length(mono, audio_format.samples, audio_format.placement)
+
+
+def read_sound(path: Path) -> tuple[Waveform, int]:
+    """Mono waveform ``(time,)`` of any file that libsndfile reads, channels averaged, and its rate in Hz.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, unreadable, empty, cut off, silent, not finite or much too long.
+    """
+    try:
+        return _read_mono(path)
+    except UnusableFile as error:
+        raise UserError(f"sound {path} cannot be used: {error.reason}; give another file") from error
 
 
 def _read_mono(path: Path) -> tuple[Waveform, int]:

@@ -1,4 +1,4 @@
-"""AudioMNIST and datasets in its layout: ``data/NN/{digit}_{NN}_{repetition}.wav``.
+"""AudioMNIST, and the layout of data sets like it: ``data/NN/{digit}_{NN}_{repetition}.wav``.
 
 The folder is the **speaker**; the digit is in the file name. Folders 01…09 are not digits.
 
@@ -9,121 +9,84 @@ benchmark" (2018 as "Interpreting and explaining deep neural networks for classi
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
-from audioxai.datasets.audio_files import AUDIO_SUFFIXES, AudioFormat
-from audioxai.datasets.records import Skipped
-from audioxai.datasets.speech import SPEAKER_DISJOINT, Layout, Listing, Recording, SpeechFolder, Split
+from audioxai.datasets.audio_files import AudioFormat
+from audioxai.datasets.recordings import Named, RecordingFolder
+from audioxai.datasets.registry import DATASETS
+from audioxai.datasets.sources import DIGIT_NAMES, PublicArchive
+from audioxai.datasets.splits import Split, fold_splits, speaker_parts
 from audioxai.utils.errors import UserError
 
-ARCHIVE_URL = "https://github.com/soerenab/AudioMNIST/archive/refs/heads/master.zip"
-RECORDINGS = 30_000
+PUBLIC = PublicArchive("https://github.com/soerenab/AudioMNIST/archive/refs/heads/master.zip", 30_000, 2_300_000_000)
 METADATA_FILE = "data/audioMNIST_meta.txt"
 
-# The speaker-disjoint digit folds of the paper: five groups of twelve speakers.
-_GROUPS = (
-    (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51),
-    (28, 56, 7, 19, 35, 1, 6, 16, 23, 34, 46, 53),
-    (36, 57, 9, 24, 37, 2, 8, 17, 29, 39, 48, 54),
-    (43, 58, 14, 25, 38, 3, 10, 20, 30, 40, 49, 55),
-    (12, 47, 59, 15, 27, 41, 4, 11, 21, 31, 44, 50),
-)
-TEST_SPEAKERS: Mapping[str, tuple[int, ...]] = {f"fold{1 + fold}": _GROUPS[fold] for fold in range(5)}
-# Every fold validates on the group that the fold before it tests on.
-VALIDATION_SPEAKERS: Mapping[str, tuple[int, ...]] = {f"fold{1 + fold}": _GROUPS[fold - 1] for fold in range(5)}
+# The speaker-disjoint digit folds of the paper: the speakers that each tests on. Each validates on those of the fold
+# before it.
+FOLDS: Mapping[str, tuple[int, ...]] = {
+    "fold1": (26, 52, 60, 18, 32, 42, 5, 13, 22, 33, 45, 51),
+    "fold2": (28, 56, 7, 19, 35, 1, 6, 16, 23, 34, 46, 53),
+    "fold3": (36, 57, 9, 24, 37, 2, 8, 17, 29, 39, 48, 54),
+    "fold4": (43, 58, 14, 25, 38, 3, 10, 20, 30, 40, 49, 55),
+    "fold5": (12, 47, 59, 15, 27, 41, 4, 11, 21, 31, 44, 50),
+}
+SPEAKER_DISJOINT: Mapping[str, Split] = {"speaker_disjoint": Split(speaker_parts)}
 
+_FOLD_OF = {speaker: fold for fold, speakers in FOLDS.items() for speaker in speakers}
 _FILE_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>\d+)_(?P<repetition>\d+)")
 _OLDEST_PLAUSIBLE_AGE = 110
 _YOUNGEST_PLAUSIBLE_AGE = 3
 
 
-def holds_speaker_folders(folder: Path) -> bool:
-    """Whether ``folder`` has a subfolder named by a number with an audio file in it."""
-    if not folder.is_dir():
-        return False
-    speakers = (entry for entry in folder.iterdir() if entry.name.isdecimal() and entry.is_dir())
-    return any(_is_audio(file) for speaker in speakers for file in speaker.iterdir())
-
-
-def list_speaker_folders(root: Path) -> Listing:
-    """Recordings in ``root/data/NN/``; files whose names do not say what they are come back as skipped."""
-    recordings: list[Recording] = []
-    skipped: list[Skipped] = []
-    for file in _candidates(root / "data"):
-        read = _recording(root, file)
-        if isinstance(read, Recording):
-            recordings.append(read)
-        else:
-            skipped.append(read)
-    return Listing(tuple(recordings), tuple(skipped))
-
-
-def _candidates(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from (file for file in sorted(entry.iterdir()) if not file.name.startswith("."))
-        elif _is_audio(entry):
-            yield entry
-
-
-def _is_audio(file: Path) -> bool:
-    return file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")
-
-
-def _recording(root: Path, file: Path) -> Recording | Skipped:
-    named = _FILE_NAME.fullmatch(file.stem)
-    if named is None:
-        return Skipped(file, "misnamed; expected {digit}_{speaker}_{repetition}")
-    folder = file.parent.name
-    if not folder.isdecimal() or int(named["speaker"]) != int(folder):
-        return Skipped(file, f"misnamed; its name says speaker {named['speaker']} but its folder is {folder}")
-    return Recording(
-        id=file.relative_to(root).as_posix(),
-        path=file,
-        label=int(named["digit"]),
-        speaker=_speaker_name(folder),
-        repetition=int(named["repetition"]),
+def speaker_folders(
+    name: str, reading: AudioFormat, splits: Mapping[str, Split], public: PublicArchive | None = None
+) -> RecordingFolder:
+    """A data set in AudioMNIST's layout."""
+    return RecordingFolder(
+        name=name,
+        folder="data",
+        nested=True,
+        pattern="{speaker}/{digit}_{speaker}_{repetition}.wav",
+        parse=_parse,
+        class_names=DIGIT_NAMES,
+        splits=splits,
+        reading=reading,
+        public=public,
+        attributes=read_speaker_metadata,
     )
+
+
+@DATASETS.register(
+    "audio_mnist",
+    label="AudioMNIST",
+    modality="audio",
+    description="digits spoken in English by 60 speakers, 30,000 recordings",
+    source="Becker et al. 2018",
+    licence="MIT, as its repository says",
+)
+def audio_mnist() -> RecordingFolder:
+    """AudioMNIST with the folds of its paper."""
+    reading = AudioFormat(16_000, 1.0, "centre", None, True)
+    return speaker_folders("audio_mnist", reading, fold_splits(tuple(FOLDS)), PUBLIC)
+
+
+def _parse(path: PurePath) -> Named | str:
+    named = _FILE_NAME.fullmatch(path.stem)
+    if named is None:
+        return "misnamed; expected {digit}_{speaker}_{repetition}"
+    folder = path.parent.name or "data"
+    if not folder.isdecimal() or int(named["speaker"]) != int(folder):
+        return f"misnamed; its name says speaker {named['speaker']} but its folder is {folder}"
+    return Named(int(named["digit"]), _speaker_name(folder), _FOLD_OF.get(int(folder), ""))
 
 
 def _speaker_name(number: str) -> str:
     return f"{int(number):02d}"
 
 
-SPEAKER_FOLDERS = Layout("data", holds_speaker_folders, list_speaker_folders)
-
-
-def fold_parts(recordings: Sequence[Recording], fold: str) -> list[str]:
-    """Part of every recording under one of the paper's folds; whoever is in neither of its lists is for training."""
-    part_of = {_speaker_name(str(number)): "test" for number in TEST_SPEAKERS[fold]}
-    part_of |= {_speaker_name(str(number)): "validation" for number in VALIDATION_SPEAKERS[fold]}
-    return [part_of.get(one.speaker, "train") for one in recordings]
-
-
-AUDIO_MNIST = SpeechFolder(
-    name="audio_mnist",
-    stand_in_for=None,
-    layout=SPEAKER_FOLDERS,
-    splits={fold: Split(speaker_disjoint=True, parts=partial(fold_parts, fold=fold)) for fold in TEST_SPEAKERS},
-    audio_format=AudioFormat(16_000, 1.0, "centre", None, True),
-)
-
-# Digits spoken in Azerbaijani, with pauses around them: untrimmed, many would lose the digit.
-AUDIO_MNIST_AZ = SpeechFolder(
-    name="audio_mnist_az",
-    stand_in_for=None,
-    layout=SPEAKER_FOLDERS,
-    splits={"speaker_disjoint": SPEAKER_DISJOINT},
-    audio_format=AudioFormat(16_000, 1.5, "centre", 35.0, True),
-)
-
-
 def read_speaker_metadata(root: Path) -> dict[str, dict[str, object]]:
-    """What the dataset tells about its speakers, by speaker ("01"…); empty if it tells nothing.
+    """What the data set tells about its speakers, by speaker ("01"…); empty if it tells nothing.
 
     Reads AudioMNIST's JSON (ages as strings or numbers, implausible ones become None; spellings of the room are
     unified) and the CSV of the Azerbaijani set (gender only).

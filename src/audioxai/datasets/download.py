@@ -1,6 +1,6 @@
 """Downloads that resume, are checked, and appear under their name only when complete.
 
-Idea: bytes go to ``<target>.part`` with a note of the server's validator beside it; an interrupted download goes on
+Idea: bytes go to ``<target>.part`` with a note of the server's validator next to it; an interrupted download goes on
 from there with HTTP Range and If-Range, and starts again where the server ignores ranges or its file has changed.
 """
 
@@ -63,7 +63,7 @@ def download(
     checksum : str, optional
         ``md5:…`` or ``sha256:…``; a file that differs is removed.
     timeout_s : float
-        How long the server may stay quiet.
+        Longest time without data from the server, in seconds.
     pause_s : float
         Pause before the second of four attempts, doubled before each further one.
 

@@ -1,7 +1,7 @@
-"""Putting a dataset in its place: from its public address, or from a folder or archive that is at hand.
+"""Putting a data set in its place: from its public address, or from a folder or archive that is at hand.
 
-Whatever the way, files are gathered in a folder beside the target, checked, described in ``manifest.json`` (written
-last) and put in place with one rename: a folder under a dataset's name is complete or not there.
+Whatever the way, files are gathered in a folder next to the target, checked, described in ``manifest.json`` (written
+last) and put in place with one rename: a folder under a data set's name is complete or not there.
 """
 
 import hashlib
@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audioxai.datasets import DATASETS, audio_mnist, fsdd, mnist
+from audioxai.datasets import source_of
 from audioxai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
 from audioxai.datasets.download import DownloadFailed, check_free_space, download, file_checksum
-from audioxai.datasets.speech import SpeechFolder
+from audioxai.datasets.mnist import idx_file, read_content
+from audioxai.datasets.sources import PublicArchive, PublicFiles
 from audioxai.utils.commands import storage_errors
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import track
@@ -27,71 +28,45 @@ _DOWNLOADS = ".downloads"
 
 
 @dataclass(frozen=True)
-class PublicArchive:
-    """An archive on the web without a stable checksum; it has to bring at least ``recordings`` recordings."""
-
-    url: str
-    recordings: int
-    needed_bytes: int
-
-
-@dataclass(frozen=True)
-class PublicFiles:
-    """MNIST's four files on several mirrors, with their md5."""
-
-    mirrors: tuple[str, ...]
-    archive_md5: dict[str, str]
-
-
-PUBLIC: dict[str, PublicArchive | PublicFiles] = {
-    "mnist": PublicFiles(mnist.MIRRORS, mnist.ARCHIVE_MD5),
-    "audio_mnist": PublicArchive(audio_mnist.ARCHIVE_URL, audio_mnist.RECORDINGS, 2_300_000_000),
-    "fsdd": PublicArchive(fsdd.ARCHIVE_URL, fsdd.RECORDINGS, 60_000_000),
-}
-
-
-@dataclass(frozen=True)
 class Located:
-    """A dataset found in a folder; ``inner`` is where ``folder`` belongs below the dataset's own folder."""
+    """A data set found in a folder; ``inner`` is where ``folder`` belongs below the data set's own folder."""
 
     folder: Path
     inner: str
 
 
 def public_urls(name: str) -> tuple[str, ...]:
-    """Addresses one of which has to answer for the dataset to be downloaded; none if it is not public."""
-    public = PUBLIC.get(name)
-    if public is None:
-        return ()
-    return public.mirrors if isinstance(public, PublicFiles) else (public.url,)
+    """Addresses one of which has to answer for the data set to be downloaded; none if it is not public."""
+    public = source_of(name).public
+    return () if public is None else public.urls
 
 
 def install_from_public(name: str, root: Path, answering: frozenset[str]) -> None:
-    """Download the dataset to ``root/name`` from those of its addresses that are ``answering``.
+    """Download the data set to ``root/name`` from those of its addresses that are ``answering``.
 
     Raises
     ------
     DownloadFailed
-        If nothing could be downloaded or what came is not the dataset.
+        If nothing could be downloaded or what came is not the data set.
     UserError
         If the disk is full or must not be written, or something is in the way.
     """
-    public = PUBLIC[name]
+    public = source_of(name).public
     require_vacant(root / name)
     if isinstance(public, PublicFiles):
         _install_files(name, root, public, [mirror for mirror in public.mirrors if mirror in answering])
-    else:
+    elif public is not None:
         _install_public_archive(name, root, public)
 
 
 def install_from_url(name: str, root: Path, url: str) -> None:
-    """Download an archive from ``url`` and put the dataset in it to ``root/name``."""
+    """Download an archive from ``url`` and put the data set in it to ``root/name``."""
     require_vacant(root / name)
     _install_downloaded(name, root, url)
 
 
 def install_from_folder(name: str, root: Path, folder: Path) -> None:
-    """Copy the dataset somewhere in ``folder`` to ``root/name``; hidden files stay behind.
+    """Copy the data set somewhere in ``folder`` to ``root/name``; hidden files stay behind.
 
     Raises
     ------
@@ -108,7 +83,7 @@ def install_from_folder(name: str, root: Path, folder: Path) -> None:
 
 
 def install_from_archive(name: str, root: Path, archive: Path, origin: str) -> None:
-    """Unpack the dataset somewhere in ``archive`` to ``root/name``; ``origin`` goes into its manifest.
+    """Unpack the data set somewhere in ``archive`` to ``root/name``; ``origin`` goes into its manifest.
 
     Raises
     ------
@@ -131,20 +106,19 @@ def install_from_archive(name: str, root: Path, archive: Path, origin: str) -> N
 
 
 def install_made(name: str, made: Path, target: Path, about: dict[str, object]) -> None:
-    """Put a generated dataset, in a staging folder beside ``target``, in its place."""
+    """Put a generated data set, in a staging folder next to ``target``, in its place."""
     _finish(name, made, target, about)
 
 
 def locate(name: str, folder: Path) -> Located | None:
-    """The dataset in ``folder`` or up to three levels below it, the shallowest first; None if it is not there."""
-    source = DATASETS[name]
+    """The data set in ``folder`` or up to three levels below it, the shallowest first; None if it is not there."""
+    source = source_of(name)
     waiting = deque([(folder, 0)])
     while waiting:
         candidate, depth = waiting.popleft()
-        if source.found_in(candidate):
-            return Located(candidate, "")
-        if isinstance(source, SpeechFolder) and source.layout.holds_recordings(candidate):
-            return Located(candidate, source.layout.folder)
+        inner = source.place_in(candidate)
+        if inner is not None:
+            return Located(candidate, inner)
         if depth < _SEARCH_DEPTH:
             inside = sorted(entry for entry in candidate.iterdir() if not entry.name.startswith("."))
             waiting.extend((entry, depth + 1) for entry in inside if entry.is_dir())
@@ -154,7 +128,7 @@ def locate(name: str, folder: Path) -> Located | None:
 def _require_located(name: str, folder: Path, shown: Path | None = None) -> Located:
     located = locate(name, folder)
     if located is None:
-        raise UserError(f"{shown or folder} does not hold dataset {name}; give the folder or archive that does")
+        raise UserError(f"{shown or folder} does not hold data set {name}; give the folder or archive that does")
     return located
 
 
@@ -204,30 +178,29 @@ def _install_downloaded(name: str, root: Path, url: str) -> None:
 
 
 def _finish(name: str, complete: Path, target: Path, about: dict[str, object]) -> None:
-    source = DATASETS[name]
-    files = source.count_files(complete)
-    if name == "mnist":
-        _require_mnist_content(complete)
-    public = PUBLIC.get(name)
+    source = source_of(name)
+    files, public = source.count_files(complete), source.public
+    if isinstance(public, PublicFiles):
+        _require_content(name, complete, public)
     if isinstance(public, PublicArchive) and about["source"] == public.url and files < public.recordings:
         raise DownloadFailed(f"{public.url} brought {files} recordings instead of {public.recordings}; try again later")
     if not source.found_in(complete) or not files:
-        raise UserError(f"{about['source']} does not hold dataset {name}; give the folder or archive that does")
+        raise UserError(f"{about['source']} does not hold data set {name}; give the folder or archive that does")
     with storage_errors(complete):
         _write_manifest(complete, {"dataset": name, "files": files, **about})
     put_in_place(complete, target)
 
 
-def _require_mnist_content(folder: Path) -> None:
-    for name, expected in mnist.CONTENT_MD5.items():
-        file = mnist.idx_file(folder, name)
+def _require_content(name: str, folder: Path, public: PublicFiles) -> None:
+    for file_name, expected in public.content_md5.items():
+        file = idx_file(folder, file_name)
         if file is None:
-            raise UserError(f"{folder} lacks {name}.gz; give a folder with MNIST's four files")
-        found = hashlib.md5(mnist.read_content(file), usedforsecurity=False).hexdigest()
+            raise UserError(f"{folder} lacks {file_name}.gz; give a folder with all files of {name}")
+        found = hashlib.md5(read_content(file), usedforsecurity=False).hexdigest()
         if found != expected:
             raise UserError(
-                f"{file.name} has content md5 {found} instead of {expected}, so it is not MNIST's; "
-                "take it from another place"
+                f"{file.name} has content md5 {found} instead of {expected}, so it is not that of {name}; take it from "
+                "another place"
             )
 
 

@@ -1,6 +1,6 @@
-"""One sample record for every dataset, images and sound alike."""
+"""Samples and data sets, the same records for images and sound."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,13 +18,13 @@ class Sample:
     Attributes
     ----------
     id : str
-        Unique within the dataset, stable across machines (a relative path or an index).
+        Unique within the data set, stable across machines (a relative path or an index).
     input : Tensor
         Waveform ``(1, time)`` in [−1, 1] or image ``(1, rows, columns)`` in [0, 1].
     label : int
         Class index.
-    speaker : str or None
-        Who speaks; None for images.
+    group : str or None
+        What must not be in two parts of a split: a speaker, a source recording, a site; None where it is not known.
     split : str
         ``train``, ``validation`` or ``test``.
     """
@@ -32,7 +32,7 @@ class Sample:
     id: str
     input: Tensor
     label: int
-    speaker: str | None
+    group: str | None
     split: str
 
 
@@ -44,26 +44,79 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True)
+class Recording:
+    """A listed, not yet decoded recording.
+
+    Attributes
+    ----------
+    id : str
+        Path below the data set's folder, with ``/``.
+    path : Path
+        The file.
+    label : int
+        Class index.
+    group : str or None
+        As of :class:`Sample`.
+    own_part : str
+        Part, or name of the fold, that the data set itself gives it; empty if it gives none.
+    """
+
+    id: str
+    path: Path
+    label: int
+    group: str | None
+    own_part: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Recordings of known class by id, files that cannot be placed, names of the classes, and what a group is."""
+
+    recordings: tuple[Recording, ...]
+    skipped: tuple[Skipped, ...]
+    class_names: tuple[str, ...]
+    group_name: str | None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a data set is going to hold, known without decoding it.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        Name of every class index.
+    samples : mapping of str to int
+        Samples of every part, fewer if files turn out to be unusable.
+    """
+
+    class_names: tuple[str, ...]
+    samples: Mapping[str, int]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples of one dataset under one split, ordered train, validation, test so that a part is a view, not a copy.
+    """Samples of one data set under one split, ordered train, validation, test so that a part is a view, not a copy.
 
     Attributes
     ----------
     name, modality : str
-        The registry's name; ``audio`` or ``image``.
+        Name in the registry or of the folder; ``audio`` or ``image``.
     stand_in_for : str or None
-        Name of the real dataset that this one stands in for, None if it is real.
+        Name of the real data set that this one stands in for, None if it is real.
     split_name : str
         How samples were divided, such as ``fold1``, ``speaker_disjoint`` or ``official``.
-    speaker_disjoint : bool
-        Whether no speaker is in two parts.
+    group_disjoint : bool
+        Whether groups are known and none is in two parts.
+    group_name : str or None
+        What a group is, such as ``speaker`` or ``source recording``; None where there are no groups.
     class_names : tuple of str
         Name of every class index.
     sample_rate_hz : int or None
         Rate of the waveforms, None for images.
-    ids, speakers, splits : tuple
-        One entry a sample.
+    ids, groups, splits : tuple
+        One entry per sample.
     inputs : Tensor
         ``(samples, 1, time)`` or ``(samples, 1, rows, columns)``, float32.
     labels : Tensor
@@ -72,22 +125,26 @@ class Dataset:
         Files that could not be used.
     fingerprint : str
         Hash of the files' content, of the split and of how waveforms were made from them.
+    root : Path or None
+        Folder that it was loaded from.
     """
 
     name: str
     modality: Modality
     stand_in_for: str | None
     split_name: str
-    speaker_disjoint: bool
+    group_disjoint: bool
+    group_name: str | None
     class_names: tuple[str, ...]
     sample_rate_hz: int | None
     ids: tuple[str, ...]
     inputs: Tensor
     labels: Tensor
-    speakers: tuple[str | None, ...]
+    groups: tuple[str | None, ...]
     splits: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     fingerprint: str
+    root: Path | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,7 +154,7 @@ class Dataset:
             self.ids[index],
             self.inputs[index],
             int(self.labels[index]),
-            self.speakers[index],
+            self.groups[index],
             self.splits[index],
         )
 
@@ -105,7 +162,7 @@ class Dataset:
         return (self[index] for index in range(len(self)))
 
     def part(self, split: str) -> "Dataset":
-        """Samples of one split (``train``, ``validation`` or ``test``), sharing memory with this dataset."""
+        """Samples of one split (``train``, ``validation`` or ``test``), sharing memory with this data set."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; it has to be one of {', '.join(SPLITS)}")
         first = sum(1 for own in self.splits if SPLITS.index(own) < SPLITS.index(split))
@@ -115,7 +172,7 @@ class Dataset:
             ids=self.ids[rows],
             inputs=self.inputs[rows],
             labels=self.labels[rows],
-            speakers=self.speakers[rows],
+            groups=self.groups[rows],
             splits=self.splits[rows],
         )
 
@@ -127,6 +184,6 @@ class Dataset:
             ids=tuple(self.ids[row] for row in numbers),
             inputs=self.inputs[positions],
             labels=self.labels[positions],
-            speakers=tuple(self.speakers[row] for row in numbers),
+            groups=tuple(self.groups[row] for row in numbers),
             splits=tuple(self.splits[row] for row in numbers),
         )

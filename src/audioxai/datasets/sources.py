@@ -1,15 +1,16 @@
-"""What every source of samples offers, and the steps they share: fair draws, fingerprints, file hashes."""
+"""What every source of samples offers, and the steps they share: even draws, fingerprints, file digests."""
 
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from audioxai.datasets.audio_files import AudioFormat
-from audioxai.datasets.records import SPLITS, Dataset, Modality
+from audioxai.datasets.records import SPLITS, Dataset, Modality, Outline
 from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import derived_seed
 
@@ -18,12 +19,43 @@ DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 READING_VERSION = "samples 1"
 
 
+@dataclass(frozen=True)
+class PublicArchive:
+    """An archive on the web without a stable checksum; it has to bring at least ``recordings`` recordings."""
+
+    url: str
+    recordings: int
+    needed_bytes: int
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Addresses one of which has to answer."""
+        return (self.url,)
+
+
+@dataclass(frozen=True)
+class PublicFiles:
+    """Files on several mirrors, with the md5 of each as it is downloaded and of its decompressed content."""
+
+    mirrors: tuple[str, ...]
+    archive_md5: dict[str, str]
+    content_md5: dict[str, str]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Addresses one of which has to answer."""
+        return self.mirrors
+
+
 class Source(Protocol):
-    """A kind of dataset that can be looked for in a folder and loaded from it."""
+    """A kind of data set that can be looked for in a folder and loaded from it.
+
+    ``root`` is the folder. Where it may be None, sources whose answer does not depend on the files ignore it.
+    """
 
     @property
     def name(self) -> str:
-        """The registry's name."""
+        """Name of the data sets that it loads."""
         ...
 
     @property
@@ -32,33 +64,52 @@ class Source(Protocol):
         ...
 
     @property
-    def stand_in_for(self) -> str | None:
-        """The real dataset that this one stands in for, None if it is real."""
+    def public(self) -> PublicArchive | PublicFiles | None:
+        """Where it can be downloaded from, None if nowhere."""
         ...
 
-    @property
-    def split_names(self) -> tuple[str, ...]:
+    def split_names(self, root: Path | None = None) -> tuple[str, ...]:
         """Known splits, the default one first."""
         ...
 
+    def audio_format(self, root: Path | None = None) -> AudioFormat | None:
+        """How recordings are read unless another format is asked for; None for images."""
+        ...
+
     def found_in(self, root: Path) -> bool:
-        """Whether ``root`` holds enough of the dataset to be taken for it."""
+        """Whether ``root`` holds enough of the data set to be taken for it."""
+        ...
+
+    def place_in(self, folder: Path) -> str | None:
+        """Where ``folder`` belongs below the data set's root (``""``: it is the root), None if it holds no part."""
         ...
 
     def count_files(self, root: Path) -> int:
         """Number of data files in ``root``."""
         ...
 
-    def load(self, root: Path, split: str | None, audio_format: AudioFormat | None, limit: int | None) -> Dataset:
-        """Samples in ``root``."""
+    def group_attributes(self, root: Path) -> dict[str, dict[str, object]]:
+        """Attributes of the groups (such as a speaker's gender), by group; empty if none are known."""
         ...
 
-    def fingerprint(self, root: Path, split: str | None, audio_format: AudioFormat | None, limit: int | None) -> str:
+    def outline(self, root: Path, split: str | None = None, limit: int | None = None) -> Outline:
+        """Classes and sizes of what :meth:`load` returns, without decoding."""
+        ...
+
+    def load(
+        self, root: Path, split: str | None = None, audio_format: AudioFormat | None = None, limit: int | None = None
+    ) -> Dataset:
+        """Samples in ``root``; parameters as of :func:`audioxai.datasets.load`."""
+        ...
+
+    def fingerprint(
+        self, root: Path, split: str | None = None, audio_format: AudioFormat | None = None, limit: int | None = None
+    ) -> str:
         """The fingerprint of what :meth:`load` returns, without decoding."""
         ...
 
 
-def known_split(source: Source, split: str | None) -> str:
+def known_split(source: Source, split: str | None, root: Path | None = None) -> str:
     """``split``, or the default one for None.
 
     Raises
@@ -66,10 +117,15 @@ def known_split(source: Source, split: str | None) -> str:
     UserError
         If the source has no such split.
     """
+    return chosen_split(source.name, split, source.split_names(root))
+
+
+def chosen_split(name: str, split: str | None, known: Sequence[str]) -> str:
+    """``split`` if it is among the ``known`` ones of data set ``name``, the first of them for None; else raises."""
     if split is None:
-        return source.split_names[0]
-    if split not in source.split_names:
-        raise UserError(f"{source.name} has no split {split!r}; choose from {', '.join(source.split_names)}")
+        return known[0]
+    if split not in known:
+        raise UserError(f"{name} has no split {split!r}; choose from {', '.join(known)}")
     return split
 
 
@@ -97,6 +153,15 @@ def balanced_draw(ids: Sequence[str], labels: Sequence[int], limit: int | None) 
     return sorted(index for _, _, index in sorted(ranked)[:limit])
 
 
+def draw_per_part(ids: Sequence[str], labels: Sequence[int], parts: Sequence[str], limit: int | None) -> list[int]:
+    """Indices of at most ``limit`` entries of every part, parts in the order train, validation, test."""
+    rows: list[int] = []
+    for part in SPLITS:
+        own = [row for row, own_part in enumerate(parts) if own_part == part]
+        rows += [own[index] for index in balanced_draw([ids[row] for row in own], [labels[row] for row in own], limit)]
+    return rows
+
+
 def require_every_part(name: str, root: Path, split: str, parts: Iterable[str]) -> None:
     """Check that no part of the split is empty.
 
@@ -109,7 +174,7 @@ def require_every_part(name: str, root: Path, split: str, parts: Iterable[str]) 
     if missing:
         raise UserError(
             f"{name} in {root} has nothing usable for the {' and '.join(missing)} part of split {split!r}; "
-            "complete the dataset or choose another split"
+            "complete the data set or choose another split"
         )
 
 

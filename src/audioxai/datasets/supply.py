@@ -1,4 +1,4 @@
-"""Datasets on demand: found where they are looked for, else installed from a source, else made as a stand-in.
+"""Data sets on demand: found where they are looked for, else installed from a source, else made as a stand-in.
 
 Stand-ins need software that this package does not load (espeak-ng is GPL-3), so whoever prepares hands over their
 *makers*: :func:`script_makers` runs ``scripts/prepare_datasets.py`` as a process of its own, and that script brings the
@@ -22,11 +22,11 @@ from audioxai.datasets import (
     PROJECT_FOLDER,
     Modality,
     find_root,
-    require_known,
+    names_of,
+    source_of,
 )
 from audioxai.datasets.download import DownloadFailed, reachable
 from audioxai.datasets.preparation import (
-    PUBLIC,
     install_from_archive,
     install_from_folder,
     install_from_public,
@@ -40,21 +40,20 @@ from audioxai.utils.errors import UserError
 Maker = Callable[[Path], None]
 
 DEFAULT_DATASETS = ("mnist", "audio_mnist")
-STAND_INS: dict[Modality, str] = {"audio": "spoken_digits", "image": "digits_8x8"}
 MODALITIES: tuple[Modality, ...] = ("audio", "image")
 SCRIPT = Path("scripts", "prepare_datasets.py")
 
 
 @dataclass(frozen=True)
 class Supply:
-    """Where datasets are looked for and put, and how stand-ins are made.
+    """Where data sets are looked for and put, and how stand-ins are made.
 
     Attributes
     ----------
     root : Path or None
         The only folder that counts; None to look everywhere and to put what is missing into ``home``.
     home : Path
-        Folder that gets datasets where no ``root`` is given.
+        Folder that gets data sets where no ``root`` is given.
     makers : mapping of str to Maker
         Stand-in → what makes it.
     """
@@ -70,12 +69,12 @@ class Supply:
 
 
 def home_folder() -> Path:
-    """Where datasets go by default: ``data/`` of the project's checkout, or of the current folder without one."""
+    """Where data sets go by default: ``data/`` of the project's checkout, or of the current folder without one."""
     return (PROJECT_FOLDER if (PROJECT_FOLDER / SCRIPT).is_file() else Path.cwd()) / "data"
 
 
 def option_parser(description: str) -> argparse.ArgumentParser:
-    """Options of whoever prepares datasets."""
+    """Options of whoever prepares data sets."""
     parser = OneLineParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--datasets",
@@ -85,13 +84,13 @@ def option_parser(description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder that gets them, by default data/")
     parser.add_argument(
-        "--source", metavar="URL|DIR|ARCHIVE", help="where to take the one dataset from that is asked for"
+        "--source", metavar="URL|DIR|ARCHIVE", help="where to take the one data set from that is asked for"
     )
     parser.add_argument(
-        "--for-demo", action="store_true", help="one audio and one image dataset, a stand-in if nothing else"
+        "--for-demo", action="store_true", help="one audio and one image data set, a stand-in if nothing else"
     )
-    parser.add_argument("--audio", default="auto", metavar="NAME", help="audio dataset of the demo")
-    parser.add_argument("--images", default="auto", metavar="NAME", help="image dataset of the demo")
+    parser.add_argument("--audio", default="auto", metavar="NAME", help="audio data set of the demo")
+    parser.add_argument("--images", default="auto", metavar="NAME", help="image data set of the demo")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
@@ -102,7 +101,7 @@ def prepare_as_asked(options: argparse.Namespace, home: Path, makers: Mapping[st
     Raises
     ------
     UserError
-        If an option is wrong or a dataset cannot be had.
+        If an option is wrong or a data set cannot be had.
     """
     supply = Supply(options.root, home, makers)
     if options.for_demo:
@@ -114,15 +113,15 @@ def prepare_as_asked(options: argparse.Namespace, home: Path, makers: Mapping[st
 
 
 def prepare(names: list[str], supply: Supply) -> None:
-    """Make sure that every named dataset is there, or stop at the first that cannot be had.
+    """Make sure that every named data set is there, or stop at the first that cannot be had.
 
     Raises
     ------
     UserError
-        If a name is unknown or a dataset cannot be had.
+        If a name is unknown or a data set cannot be had.
     """
     for name in names:
-        require_known(name)
+        source_of(name)
     answering = _answering([name for name in names if _found(name, supply) is None])
     for name in names:
         _obtain(name, supply, answering)
@@ -130,29 +129,29 @@ def prepare(names: list[str], supply: Supply) -> None:
 
 
 def prepare_from_source(names: list[str] | None, supply: Supply, source: str) -> None:
-    """Take one dataset from a folder, an archive or an address.
+    """Take one data set from a folder, an archive or an address.
 
     Raises
     ------
     UserError
-        If not exactly one dataset is asked for, or it is not there.
+        If not exactly one data set is asked for, or it is not there.
     """
     if names is None or len(names) != 1:
-        raise UserError("--source holds one dataset; name it, as in --datasets audio_mnist")
+        raise UserError("--source holds one data set; name it, as in --datasets audio_mnist")
     name = names[0]
-    require_known(name)
+    source_of(name)
     if _found(name, supply) is None:
         _take(name, supply.target, source)
     _tell(name, supply)
 
 
 def prepare_demo(wanted: dict[Modality, str], supply: Supply) -> None:
-    """One dataset a modality: what is found, else the real one by download, else the stand-in for it.
+    """One data set per modality: what is found, else the real one by download, else the stand-in for it.
 
     Raises
     ------
     UserError
-        If a dataset asked for by its name cannot be had, or the disk is full or must not be written.
+        If a data set asked for by its name cannot be had, or the disk is full or must not be written.
     """
     for modality in MODALITIES:
         _require_modality(wanted[modality], modality)
@@ -164,8 +163,10 @@ def prepare_demo(wanted: dict[Modality, str], supply: Supply) -> None:
 
 
 def _require_modality(wanted: str, modality: Modality) -> None:
-    if wanted != "auto" and require_known(wanted).modality != modality:
-        raise UserError(f"{wanted} is no {modality} dataset; choose from auto, {', '.join(PREFERENCES[modality])}")
+    if wanted != "auto" and DATASETS[wanted].modality != modality:
+        raise UserError(
+            f"{wanted} is not of the {modality} data sets; choose from auto, {', '.join(names_of(modality))}"
+        )
 
 
 def _first_found(wanted: str, modality: Modality, supply: Supply) -> str | None:
@@ -184,11 +185,15 @@ def _obtain_for_demo(wanted: str, modality: Modality, supply: Supply, answering:
     except DownloadFailed as error:
         if wanted != "auto":
             raise
-        stand_in = STAND_INS[modality]
+        stand_in = _stand_in_for(name)
         print(f"{error}\nmaking the STAND-IN {stand_in} instead: results on it say nothing about {name}")
         _obtain(stand_in, supply, answering)
         return stand_in
     return name
+
+
+def _stand_in_for(name: str) -> str:
+    return next(own for own, entry in DATASETS.items() if entry.stand_in_for == name)
 
 
 def _answering(names: list[str]) -> frozenset[str]:
@@ -199,7 +204,7 @@ def _found(name: str, supply: Supply) -> Path | None:
     if supply.root is None:
         return find_root(name)
     place = supply.root / name
-    return place if DATASETS[name].found_in(place) else None
+    return place if source_of(name).found_in(place) else None
 
 
 def _obtain(name: str, supply: Supply, answering: frozenset[str]) -> None:
@@ -207,7 +212,7 @@ def _obtain(name: str, supply: Supply, answering: frozenset[str]) -> None:
         return
     if name in supply.makers:
         supply.makers[name](supply.target)
-    elif name not in PUBLIC:
+    elif not public_urls(name):
         raise UserError(
             f"{name} has no public address; put it into data/{name}, name it with --source, or set {DATA_VARIABLE} "
             f"to the folder that holds {name}/"
@@ -235,22 +240,22 @@ def _take(name: str, root: Path, source: str) -> None:
     elif path.is_file():
         install_from_archive(name, root, path, str(path))
     else:
-        raise UserError(f"--source {source} is no folder, archive or address; correct it")
+        raise UserError(f"--source {source} is not a folder, archive or address; correct it")
 
 
 def _tell(name: str, supply: Supply) -> None:
     place = _found(name, supply)
     if place is None:
         raise UserError(f"{name} is still not complete in {supply.target}; remove it there and try again")
-    source = DATASETS[name]
-    kind = "real" if source.stand_in_for is None else f"STAND-IN for {source.stand_in_for}"
+    stood = DATASETS[name].stand_in_for
+    kind = "real" if stood is None else f"STAND-IN for {stood}"
     shown = os.path.relpath(place) if place.is_relative_to(Path.cwd()) else place
-    print(f"{name}: {shown}, {source.count_files(place)} files, {kind}")
+    print(f"{name}: {shown}, {source_of(name).count_files(place)} files, {kind}")
 
 
 def script_makers() -> dict[str, Maker]:
     """Makers that have every stand-in made by the project's script, in a process of its own."""
-    return {name: _made_by_script(name) for name in STAND_INS.values()}
+    return {name: _made_by_script(name) for name, entry in DATASETS.items() if entry.stand_in_for is not None}
 
 
 def _made_by_script(name: str) -> Maker:
@@ -259,7 +264,7 @@ def _made_by_script(name: str) -> Maker:
         if not script.is_file():
             raise UserError(f"{name} is made by {SCRIPT} in a checkout of the project; run that, or take other data")
         command = [sys.executable, str(script), "--datasets", name, "--root", str(root)]
-        # Its progress bar and its one line of error go to the same terminal; what it made is told by the caller.
+        # Its progress bar and its one line of error go to the same terminal; the caller reports what it made.
         if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
             raise UserError(f"the stand-in {name} could not be made for the reason above; mend it and try again")
 

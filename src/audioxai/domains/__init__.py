@@ -1,17 +1,25 @@
-"""Where an explanation lives: waveform, complex spectrogram, ERB bands, log-mel spectrogram, pixels.
+"""Domains of explanations: waveform, complex spectrogram, ERB bands, log-mel spectrogram, pixels.
 
 Idea
 ----
-A domain turns what was recorded into what is explained (``analysis``), says what its rows and columns mean (``axes``)
-and what the absence of a signal looks like in it (``silence_value``). Audio models take waveforms and carry their
-domain's analysis as first layer, so the same model can be explained in more than one domain. Where there is a way back
-(``synthesis``), what is explained can be listened to, and every model of waveforms can be explained there.
+A domain maps recordings to the features that are explained (``analysis``), says what their axes mean (``axes``) and
+which value they have in silence (``silence_value``). Audio models take waveforms and have their domain's analysis as
+first layer, so the same model can be explained in more than one domain. Where the analysis can be inverted
+(``synthesis``), explanations can be listened to, and every model of waveforms can be explained.
 
 Conventions
 -----------
 Waveforms are ``(batch, 1, time)`` in [−1, 1], images ``(batch, 1, rows, columns)`` in [0, 1]. Decibels are relative to
-a full-scale sine and end at a fixed floor: 0 dB is the loudest sound there is, silence is the floor, and a clip's level
-never depends on its own maximum.
+a full-scale sine and end at a fixed floor: 0 dB is the loudest sound, silence is the floor, and a clip's levels do
+not depend on its own maximum.
+
+Examples
+--------
+>>> import torch
+>>> domain = LogMel(8_000, 0.25, bands=16, frames=12)
+>>> levels = domain.analysis(torch.zeros(1, 1, 2_000))
+>>> tuple(levels.shape), float(levels.max()) == domain.silence_value
+((1, 1, 16, 12), True)
 """
 
 from collections.abc import Callable
@@ -21,7 +29,7 @@ from audioxai.domains.log_mel import LogMel, hz_to_mel, mel_filters, mel_to_hz
 from audioxai.domains.pixels import Pixels
 from audioxai.domains.protocol import Axis, Domain, Invertible
 from audioxai.domains.stft import Stft
-from audioxai.domains.stft_cells import Audible, audible, in_columns, in_stft_cells, spread_over_stft, stft_beside
+from audioxai.domains.stft_cells import Audible, audible, in_columns, in_stft_cells, matching_stft, spread_over_stft
 from audioxai.domains.waveform import Waveform
 
 __all__ = [
@@ -41,10 +49,10 @@ __all__ = [
     "hz_to_mel",
     "in_columns",
     "in_stft_cells",
+    "matching_stft",
     "mel_filters",
     "mel_to_hz",
     "spread_over_stft",
-    "stft_beside",
 ]
 
 DOMAINS: dict[str, Callable[..., Domain]] = {

@@ -1,4 +1,4 @@
-"""Bands as wide as the ear's, each of them a waveform."""
+"""Bands of equal width on the ERB-rate scale, each of them a waveform."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,7 @@ class ErbBands:
     Attributes
     ----------
     sample_rate_hz, duration_s
-        Of the waveforms it takes.
+        Sample rate of the waveforms in Hz, and their length in seconds.
     bands : int
         Bands, their centres evenly spaced on the ERB-rate scale from 0 Hz to half the sample rate.
 
@@ -109,6 +109,6 @@ def _erb_constants(domain: ErbBands, device: torch.device, dtype: torch.dtype) -
     centres = domain._centres
     distance = np.abs(rates - centres[:, None]) / (centres[1] - centres[0])
     gains = np.cos(np.pi / 2.0 * np.minimum(distance, 1.0)) ** 2
-    # A tensor made in inference mode could never again take part in a gradient, and this one is kept.
+    # These are cached, and tensors made in inference mode cannot be used with autograd.
     with torch.inference_mode(mode=False):
         return torch.from_numpy(gains).to(device=device, dtype=dtype)

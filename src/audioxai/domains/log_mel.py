@@ -21,13 +21,13 @@ class LogMel:
     Attributes
     ----------
     sample_rate_hz, duration_s
-        Of the waveforms it takes.
+        Sample rate of the waveforms in Hz, and their length in seconds.
     bands, frames : int
         Rows and columns of the result.
     window_s : float
-        Length of the Hann window; the same at every resolution, so that resolution changes the grid alone.
+        Length of the Hann window; the same at every resolution, so that resolution changes only the grid.
     floor_db : float
-        Level below which a cell counts as silent.
+        Smallest level, which is also that of silence.
 
     Notes
     -----
@@ -48,8 +48,8 @@ class LogMel:
     def __post_init__(self) -> None:
         if self.frames < 2 or self.bands < 1:
             raise UserError(
-                f"a log-mel spectrogram of {self.bands} bands × {self.frames} frames was asked for; "
-                "it needs at least 1 band and 2 frames"
+                f"bands is {self.bands} and frames is {self.frames}; "
+                "a log-mel spectrogram needs at least 1 band and 2 frames"
             )
         if self.samples < self.frames or self.samples - self._analysed > self.window_length // 2:
             raise UserError(f"{self.samples} samples cannot be divided into {self.frames} frames; ask for fewer frames")
@@ -82,7 +82,7 @@ class LogMel:
 
     @property
     def silence_value(self) -> float:
-        """The floor: what the analysis of zeros gives."""
+        """The floor, the analysis of zeros."""
         return self.floor_db
 
     @property
@@ -105,7 +105,7 @@ class LogMel:
         """
         require_waveforms(recorded, self.samples)
         window, filters = _mel_constants(self, recorded.device, recorded.dtype)
-        # What torch.stft computes, but frames stay rows: a tenth to a quarter faster on a CPU.
+        # The same as torch.stft but with frames as rows, which is a tenth to a quarter faster on a CPU.
         half = self.window_length // 2
         padded = functional.pad(recorded[:, 0, : self._analysed + half], (half, half))[:, : self._analysed + 2 * half]
         spectrum = torch.fft.rfft(padded.unfold(-1, self.window_length, self.hop_length) * window)
@@ -164,7 +164,7 @@ def mel_filters(sample_rate_hz: int, fft_length: int, bands: int) -> np.ndarray:
 @lru_cache(maxsize=32)
 def _mel_constants(domain: LogMel, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Window ``(window_length,)`` and filters divided by the reference power ``(bins, bands)``, made once."""
-    # A tensor made in inference mode could never again take part in a gradient, and this one is kept.
+    # These are cached, and tensors made in inference mode cannot be used with autograd.
     with torch.inference_mode(mode=False):
         window = torch.hann_window(domain.window_length, dtype=torch.float64)
         filters = torch.from_numpy(mel_filters(domain.sample_rate_hz, domain.window_length, domain.bands))

@@ -12,7 +12,7 @@ from audioxai.utils.errors import UserError
 
 @dataclass(frozen=True)
 class Pixels:
-    """A grey image ``(batch, 1, rows, columns)`` in [0, 1], resized bilinearly where it comes in another size."""
+    """Grey images ``(batch, 1, rows, columns)`` in [0, 1]; images of another size are resized bilinearly."""
 
     rows: int
     columns: int

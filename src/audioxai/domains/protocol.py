@@ -1,4 +1,4 @@
-"""What every domain offers, and what it may rely on."""
+"""The protocol of domains, and checks that they share."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -19,18 +19,18 @@ class Axis:
 
 @runtime_checkable
 class Domain(Protocol):
-    """What every domain offers.
+    """Maps recordings to the features that are explained.
 
     Attributes
     ----------
     name : str
         The domain's name in results and on the command line.
     unit : str
-        Unit of a cell's value.
+        Unit of a feature's value.
     silence_value : float
-        What a cell holds where there is nothing: the analysis of an all-zero recording.
+        Value of every feature of an all-zero recording.
     value_range : tuple of float
-        Smallest and largest value that an ordinary recording reaches.
+        Smallest and largest value of ordinary recordings.
     """
 
     name: ClassVar[str]
@@ -38,12 +38,12 @@ class Domain(Protocol):
 
     @property
     def silence_value(self) -> float:
-        """What a cell holds where there is nothing."""
+        """Value of every feature of an all-zero recording."""
         ...
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """Smallest and largest ordinary value."""
+        """Smallest and largest value of ordinary recordings."""
         ...
 
     @property
@@ -62,7 +62,7 @@ class Domain(Protocol):
 
 @runtime_checkable
 class Invertible(Domain, Protocol):
-    """A domain from which there is a way back: a linear ``synthesis`` that undoes ``analysis``."""
+    """A domain with a linear ``synthesis`` that inverts ``analysis``."""
 
     def synthesis(self, values: Tensor) -> Tensor:
         """``(batch, 1, *shape)`` → recordings, differentiable; ``synthesis(analysis(recorded))`` is ``recorded``."""
@@ -70,7 +70,7 @@ class Invertible(Domain, Protocol):
 
 
 def require_waveforms(recorded: Tensor, samples: int) -> None:
-    """Refuse what is no batch of waveforms ``(batch, 1, samples)``.
+    """Refuse anything but waveforms ``(batch, 1, samples)``.
 
     Raises
     ------

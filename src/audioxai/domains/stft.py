@@ -1,4 +1,4 @@
-"""Complex spectrograms with an exact way back."""
+"""Complex spectrograms with an exact inverse."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +20,7 @@ class Stft:
     Attributes
     ----------
     sample_rate_hz, duration_s
-        Of the waveforms it takes.
+        Sample rate of the waveforms in Hz, and their length in seconds.
     window_s : float
         Length of the periodic Hann window.
     overlap : int
@@ -30,7 +30,7 @@ class Stft:
     -----
     Frames are centred on multiples of the hop and padded with zeros; the last one is centred on or after the last
     sample. ``synthesis`` is the least-squares inverse (Griffin & Lim 1984): windowed overlap-add divided by the sum of
-    squared windows. It undoes ``analysis`` exactly, and of any other values it makes the closest waveform.
+    squared windows. It inverts ``analysis`` exactly, and maps any other values to the waveform whose STFT is closest.
     """
 
     sample_rate_hz: int
@@ -132,7 +132,7 @@ class Stft:
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     """Frames ``(batch, frames, window)``, each moved on by one hop, added up: ``(batch, padded time)``."""
     batch, count, length = frames.shape
-    # Hop by hop of all frames at once: a twentieth of the time that torch's fold takes on a CPU, to the same bits.
+    # Hop by hop for all frames at once: bit-identical to torch's fold in a twentieth of its time on a CPU.
     hops = frames.reshape(batch, count, length // hop_length, hop_length)
     added = frames.new_zeros(batch, count + hops.shape[2] - 1, hop_length)
     for later in range(hops.shape[2]):
@@ -143,10 +143,10 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
 @lru_cache(maxsize=32)
 def _stft_constants(domain: Stft, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Window ``(window_length,)`` and sum of squared windows ``(padded time,)``, made once."""
-    # A tensor made in inference mode could never again take part in a gradient, and this one is kept.
+    # These are cached, and tensors made in inference mode cannot be used with autograd.
     with torch.inference_mode(mode=False):
         window = torch.hann_window(domain.window_length, dtype=torch.float64)
         squares = window.square().expand(1, domain.shape[1], -1)
-        # The very first sample of the padding has no weight at all; it is cut off.
+        # The first sample of the padding has weight 0; it is cut off.
         envelope = _overlap_add(squares, domain.hop_length)[0].clamp_min(1e-12)
         return window.to(device=device, dtype=dtype), envelope.to(device=device, dtype=dtype)

@@ -1,11 +1,11 @@
-"""Values of any domain of sound carried over to the cells of a complex spectrogram, from which there is a way back.
+"""Values of any audio domain mapped to the time–frequency bins of a complex spectrogram, which can be inverted.
 
 Idea
 ----
-A cell of the spectrogram gets the weighted mean of the domain's values that hear it. Mel and ERB bands count by their
-filters at the cell's frequency, normalised so that the shares of every bin add up to 1; columns are interpolated
-linearly in time; samples count by the window of every frame, the same way their sound enters it. Values that are alike
-everywhere stay alike, their range stays the range, and a map keeps its order where bands do not overlap.
+A time–frequency bin gets a weighted mean of the domain's values. Mel and ERB bands are weighted by their filters at the
+bin's frequency, normalised to sum 1 over bands; columns are interpolated linearly in time; samples are weighted by the
+window of each frame, as their sound is. Constant values stay constant, the range of values stays the same, and a map
+keeps its order where bands do not overlap.
 """
 
 from functools import lru_cache
@@ -27,25 +27,25 @@ Audible = Waveform | Stft | ErbBands | LogMel
 
 
 def audible(domain: Domain) -> Audible:
-    """Return the domain, known to be one of sound.
+    """The domain, checked to be one of sound.
 
     Raises
     ------
     UserError
-        If it is not.
+        If it is another.
     """
     if not isinstance(domain, Audible):
-        raise UserError(f"domain {domain.name} cannot be listened to; choose one of sound")
+        raise UserError(f"domain {domain.name} cannot be listened to; choose waveform, stft, erb_bands or log_mel")
     return domain
 
 
-def stft_beside(domain: Domain) -> Stft:
-    """Spectrogram to carry a domain's values to: itself, else one with the window of the log-mel, else the default.
+def matching_stft(domain: Domain) -> Stft:
+    """Spectrogram that a domain's values are mapped to: itself, one with the window of a log-mel, else the default.
 
     Raises
     ------
     UserError
-        If the domain is none of sound.
+        If the domain is not one of sound.
     """
     sound = audible(domain)
     if isinstance(sound, Stft):
@@ -68,7 +68,7 @@ def in_columns(values: Tensor, domain: Audible, stft: Stft) -> Tensor:
 
 
 def spread_over_stft(columns: Tensor, domain: Audible, stft: Stft) -> Tensor:
-    """What :func:`in_columns` returned, or a function of it, ``(batch, 1, rows, columns)`` → ``(batch, 1, *shape)``."""
+    """What :func:`in_columns` returns, ``(batch, 1, rows, columns)`` → ``(batch, 1, *stft.shape)``."""
     across = torch.from_numpy(_bin_shares(domain, stft)).to(columns) @ columns
     if domain == stft or not isinstance(domain, Stft | LogMel):
         return across
@@ -90,7 +90,7 @@ def _window_means(rows: Tensor, stft: Stft) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _bin_shares(domain: Audible, stft: Stft) -> NDArray[np.float64]:
-    """Share of every row of the domain in every bin, ``(bins, rows)``; those of a bin add up to 1."""
+    """Weight of every row of the domain in every bin, ``(bins, rows)``, with sum 1 per bin."""
     bins = stft.shape[0]
     if isinstance(domain, Stft):
         return np.eye(bins) if domain == stft else _interpolation(domain, stft, 0).T
@@ -101,18 +101,18 @@ def _bin_shares(domain: Audible, stft: Stft) -> NDArray[np.float64]:
         weights = mel_filters(domain.sample_rate_hz, stft.window_length, domain.bands).T
     else:
         weights = _erb_weights(bins_hz, rows_hz)
-    # Below the first band and above the last one there is no filter: those bins go with the band beside them.
-    unheard = weights.sum(axis=1) == 0.0
-    nearest = np.abs(bins_hz[unheard, None] - rows_hz).argmin(axis=1)
-    weights[unheard, nearest] = 1.0
+    # Below the first band and above the last one there is no filter: those bins get the nearest band's values.
+    unfiltered = weights.sum(axis=1) == 0.0
+    nearest = np.abs(bins_hz[unfiltered, None] - rows_hz).argmin(axis=1)
+    weights[unfiltered, nearest] = 1.0
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 @lru_cache(maxsize=8)
 def _interpolation(domain: LogMel | Stft, stft: Stft, axis: int) -> NDArray[np.float64]:
-    """Linear interpolation from the coordinates of one to those of the other, ``(known, wanted)``."""
-    known, wanted = (axes[axis].coordinates for axes in (domain.axes(), stft.axes()))
-    return np.stack([np.interp(wanted, known, unit) for unit in np.eye(len(known))])
+    """Linear interpolation from the coordinates of one to those of the other, ``(given, target)``."""
+    known, target = (axes[axis].coordinates for axes in (domain.axes(), stft.axes()))
+    return np.stack([np.interp(target, known, unit) for unit in np.eye(len(known))])
 
 
 def _erb_weights(bins_hz: NDArray[np.float64], centres_hz: NDArray[np.float64]) -> NDArray[np.float64]:

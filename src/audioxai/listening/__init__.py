@@ -1,4 +1,4 @@
-"""Attributions one can listen to: what they keep of a clip, what they remove, as loud as the clip, as files.
+"""Explanations as sound: what attributions keep of a clip and what they remove, loudness-matched, as files.
 
 One clip: ``write_sounds(folder, stem, waveform, attributions, domain)``. Many of them:
 ``write_heard(folder, loudness_matched(separate(waveforms, attributions, SoftMask(domain))), clips, method)``.

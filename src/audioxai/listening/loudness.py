@@ -1,16 +1,16 @@
-"""How loud a sound is to the ear: ITU-R BS.1770-4 for one channel, at any sample rate.
+"""Loudness: ITU-R BS.1770-4 for one channel, at any sample rate.
 
 Idea
 ----
-Two filters (K-weighting: a shelf for the head, a high-pass for the ear's deafness to low frequencies), then the mean
-square over blocks of 400 ms that overlap by three quarters, of which those below −70 LKFS and then those 10 LU below
-the rest are left out.
+Two filters (K-weighting: a shelf for the head, a high-pass for the ear's low sensitivity to low frequencies), then the
+mean square over blocks of 400 ms that overlap by three quarters; blocks below −70 LKFS and then those 10 LU below the
+mean of the rest are left out (gating).
 
 Conventions
 -----------
 Waveforms ``(batch, 1, time)``, full scale 1; loudness in LKFS: a full-scale sine of 997 Hz has −3.01.
-The recommendation gives its filters for 48 kHz only; for another rate they are taken back to the analogue filters they
-come from and made digital again by the bilinear transform, exact at each filter's own corner frequency.
+The recommendation gives its filters for 48 kHz only; for another rate the analogue prototypes are recovered and
+discretised again by the bilinear transform, exact at each filter's own corner frequency.
 """
 
 import math
@@ -39,7 +39,7 @@ Polynomial = tuple[float, float, float]
 def loudness_lkfs(waveforms: Tensor, sample_rate_hz: int) -> Tensor:
     """Integrated loudness in LKFS, ``(batch,)``, float64; −∞ where no block is above −70 LKFS.
 
-    Clips shorter than one block of 400 ms are not gated: theirs is the loudness of their mean square.
+    Clips shorter than one block of 400 ms are not gated; their loudness is that of their mean square.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _analogue(digital: Polynomial) -> Polynomial:
 
 
 def _gated_mean(squares: NDArray[np.float64], sample_rate_hz: int) -> float:
-    """Mean square of the blocks that both gates let through, 0 if none."""
+    """Mean square of the blocks that pass both gates, 0 if none does."""
     block, step = round(BLOCK_S * sample_rate_hz), round(STEP_S * sample_rate_hz)
     if len(squares) < block:
         return float(squares.mean())

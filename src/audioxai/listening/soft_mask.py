@@ -1,10 +1,10 @@
-"""From attributions to a mask in the spectrogram domain from which there is an exact way back to sound.
+"""From attributions to a mask in the STFT domain, which can be inverted exactly.
 
 Idea
 ----
-What counts for the class (the positive part) is scaled so that a stated quantile of it means *wholly kept*, and
-carried over to the cells of a complex spectrogram (:mod:`audioxai.domains.stft_cells`) by weighted means, so the mask
-stays in [0, 1] and attributions that are alike everywhere keep everything.
+Positive attributions are divided by a stated quantile of them, limited to 1 and mapped to the time–frequency bins of a
+complex spectrogram (:mod:`audioxai.domains.stft_cells`) by weighted means, so that the mask stays in [0, 1] and
+constant positive attributions keep everything.
 """
 
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audioxai.domains import Domain, Stft, audible, in_columns, spread_over_stft, stft_beside
+from audioxai.domains import Domain, Stft, audible, in_columns, matching_stft, spread_over_stft
 from audioxai.utils.errors import UserError
 
 
 @dataclass(frozen=True)
 class SoftMask:
-    """How attributions become a mask.
+    """Makes masks of attributions.
 
     Attributes
     ----------
     domain : Domain
-        Where the attributions live: waveform, STFT, ERB bands or log-mel.
+        Domain of the attributions: waveform, STFT, ERB bands or log-mel.
     quantile : float
-        In (0, 1]: the positive attributions of a sample from this quantile of theirs on are wholly kept, those below
-        in proportion; 1 divides by the largest.
+        In (0, 1]: positive attributions above this quantile of a sample's positive attributions are kept completely,
+        those below in proportion; 1 divides by the largest.
     smoothing_cells : int
-        Width of a moving average over bins and frames of the mask, odd; 1 smooths nothing.
+        Width of a moving average over bins and frames of the mask, odd; 1 for none.
 
     Raises
     ------
     UserError
-        If the domain is none of sound or a number is out of its range.
+        If the domain is not one of sound or a number is out of its range.
     """
 
     domain: Domain
@@ -50,8 +50,8 @@ class SoftMask:
 
     @property
     def stft(self) -> Stft:
-        """Domain of the mask: that of the attributions itself, else one with the window of their log-mel."""
-        return stft_beside(self.domain)
+        """Domain of the mask: that of the attributions, or one with the window of their log-mel."""
+        return matching_stft(self.domain)
 
     def __call__(self, attributions: Tensor) -> Tensor:
         """Attributions ``(batch, 1, *domain.shape)`` → mask in [0, 1], ``(batch, 1, *stft.shape)``.
@@ -65,7 +65,7 @@ class SoftMask:
         """
         _require_attributions(attributions, self.domain)
         domain, stft = audible(self.domain), self.stft
-        # The net contribution of a window's samples counts: single ones alternate in sign.
+        # Attributions of single samples alternate in sign; their sum under a window counts.
         columns = in_columns(attributions.detach(), domain, stft)
         scaled = torch.stack([_share_of_quantile(one, self.quantile) for one in columns])
         return self._smoothed(spread_over_stft(scaled, domain, stft)).clamp(0.0, 1.0)
@@ -81,10 +81,10 @@ def _require_attributions(attributions: Tensor, domain: Domain) -> None:
     if attributions.ndim < 2 or tuple(attributions.shape[1:]) != (1, *domain.shape):
         raise UserError(
             f"attributions have shape {tuple(attributions.shape)} but those of domain {domain.name} are "
-            f"{('batch', 1, *domain.shape)}; give them in their own domain".replace("'", "")
+            f"{('batch', 1, *domain.shape)}; give them in that domain".replace("'", "")
         )
     if not attributions.is_floating_point():
-        raise UserError(f"attributions are {attributions.dtype}; give real numbers, one a cell")
+        raise UserError(f"attributions are {attributions.dtype}; give one real number per feature")
     damaged = int((~attributions.isfinite()).flatten(1).any(1).sum())
     if damaged:
         raise UserError(
@@ -98,5 +98,5 @@ def _share_of_quantile(attributions: Tensor, quantile: float) -> Tensor:
     if not len(positive):
         return torch.zeros_like(attributions)
     # In float64, where even the smallest float32 has a reciprocal.
-    wholly_kept = torch.quantile(positive.double(), quantile)
-    return (attributions.double() / wholly_kept).clamp(0.0, 1.0).to(attributions.dtype)
+    full = torch.quantile(positive.double(), quantile)
+    return (attributions.double() / full).clamp(0.0, 1.0).to(attributions.dtype)

@@ -1,9 +1,9 @@
-"""What an explanation keeps of a clip and what it removes, as sounds.
+"""The parts of a clip that an explanation keeps and removes, as sounds.
 
 Conventions
 -----------
-Waveforms are ``(batch, 1, time)``, full scale 1. *Kept* and *removed* are made with the clip's own phase and add up to
-the clip. Loudness is that of :mod:`audioxai.listening.loudness`, peaks are of samples, in dB re. full scale (dBFS).
+Waveforms are ``(batch, 1, time)``, full scale 1. *Kept* and *removed* have the clip's phase and add up to the
+clip. Loudness is that of :mod:`audioxai.listening.loudness`, peaks are of samples, in dB re. full scale (dBFS).
 """
 
 import re
@@ -32,7 +32,7 @@ FileFormat = Literal["flac", "wav"]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A clip and its two parts, each times its gain.
+    """A clip and its two parts, each multiplied by its gain.
 
     Attributes
     ----------
@@ -47,19 +47,19 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """Clips as an explanation hears them: without gains, ``kept + removed`` is ``original``.
+    """Clips and their kept and removed parts; before gains are applied, ``kept + removed`` is ``original``.
 
     Attributes
     ----------
     sounds : Parts
-        What is heard.
+        The sounds.
     gains_db : Parts
-        What each of them was amplified by, ``(batch,)``, in dB; 0 as they come out of :func:`separate`.
+        Gains that were applied to them, ``(batch,)``, in dB; 0 after :func:`separate`.
     nothing_kept : Tensor
-        Whether a sample's attributions are nowhere positive (those of samples: under no window), so that *kept* is
-        silence; bool ``(batch,)``.
+        Whether the mask is 0 everywhere, because no attribution is positive, so that *kept* is silence; bool
+        ``(batch,)``.
     sample_rate_hz : int
-        Of the sounds.
+        Sample rate of the sounds, in Hz.
     """
 
     sounds: Parts
@@ -70,14 +70,14 @@ class Heard:
 
 @dataclass(frozen=True)
 class SoundFiles:
-    """Where the sounds of one clip are.
+    """Files of the sounds of one clip.
 
     Attributes
     ----------
     original, kept, removed : Path
         The files.
     nothing_kept : bool
-        Whether the attributions are nowhere positive, so that *kept* is silence.
+        Whether no attribution is positive, so that *kept* is silence.
     """
 
     original: Path
@@ -87,7 +87,7 @@ class SoundFiles:
 
 
 def separate(waveforms: Tensor, attributions: Tensor, soft_mask: SoftMask) -> Heard:
-    """Keep of every clip what its attributions point to, and remove it: inverse STFT of M·Z and of (1 − M)·Z.
+    """Split every clip by its attributions: inverse STFT of M·Z (kept) and of (1 − M)·Z (removed).
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def separate(waveforms: Tensor, attributions: Tensor, soft_mask: SoftMask) -> He
     attributions : Tensor
         ``(batch, 1, *soft_mask.domain.shape)``.
     soft_mask : SoftMask
-        How attributions become the mask M.
+        Makes the mask M.
 
     Raises
     ------
@@ -121,15 +121,15 @@ def separate(waveforms: Tensor, attributions: Tensor, soft_mask: SoftMask) -> He
 
 
 def loudness_matched(heard: Heard) -> Heard:
-    """Copies for playback: all as loud as the original, no peak above −1 dBFS.
+    """Copies for playback with the loudness of the original and no peak above −1 dBFS.
 
-    The original is turned down where its peak asks for it; the parts are brought to the loudness it then has, as far as
-    their own peaks allow. What is below −70 LKFS, where the recommendation hears nothing, is never amplified.
+    The original is attenuated if its peak is above; the parts are matched to its loudness as far as their own peaks
+    allow. Sounds below −70 LKFS, the absolute gate of the recommendation, are never amplified.
     """
     rate_hz, sounds = heard.sample_rate_hz, heard.sounds
     original_db = _headroom_db(sounds.original).clamp_max(0.0)
-    wanted_lkfs = loudness_lkfs(sounds.original, rate_hz) + original_db
-    kept_db, removed_db = (_matching_db(part, wanted_lkfs, rate_hz) for part in (sounds.kept, sounds.removed))
+    target_lkfs = loudness_lkfs(sounds.original, rate_hz) + original_db
+    kept_db, removed_db = (_matching_db(part, target_lkfs, rate_hz) for part in (sounds.kept, sounds.removed))
     return replace(
         heard,
         sounds=Parts(
@@ -145,12 +145,12 @@ def loudness_matched(heard: Heard) -> Heard:
     )
 
 
-def _matching_db(waveforms: Tensor, wanted_lkfs: Tensor, sample_rate_hz: int) -> Tensor:
-    """Gain ``(batch,)`` that brings audible sounds to a loudness, or as near as their peaks allow."""
+def _matching_db(waveforms: Tensor, target_lkfs: Tensor, sample_rate_hz: int) -> Tensor:
+    """Gain ``(batch,)`` in dB to a loudness, as far as peaks allow; 0 for inaudible sounds."""
     own_lkfs = loudness_lkfs(waveforms, sample_rate_hz)
-    audible = (own_lkfs > ABSOLUTE_GATE_LKFS) & (wanted_lkfs > ABSOLUTE_GATE_LKFS)
+    audible = (own_lkfs > ABSOLUTE_GATE_LKFS) & (target_lkfs > ABSOLUTE_GATE_LKFS)
     # Without infinities, of which differences are NaN.
-    missing_db = torch.where(audible, wanted_lkfs - own_lkfs, 0.0)
+    missing_db = torch.where(audible, target_lkfs - own_lkfs, 0.0)
     return torch.minimum(missing_db, _headroom_db(waveforms))
 
 
@@ -175,20 +175,20 @@ def write_sounds(
     quantile: float = 0.99,
     file_format: FileFormat = "flac",
 ) -> SoundFiles:
-    """Write three sounds of one clip: itself, what its attributions keep of it and what they remove, equally loud.
+    """Write three sounds of one clip, equally loud: itself, what its attributions keep and what they remove.
 
     Parameters
     ----------
     folder : Path
-        Made where it is missing.
+        Created if it is missing.
     stem, method : str
-        First parts of the files' names, as :func:`write_heard` puts them together.
+        First parts of the files' names, see :func:`write_heard`.
     waveform : Tensor
         ``(1, time)``, as the explained model takes it.
     attributions : Tensor
         ``(1, *domain.shape)``.
     domain : Domain
-        Where the attributions live: waveform, STFT, ERB bands or log-mel.
+        Domain of the attributions: waveform, STFT, ERB bands or log-mel.
     quantile
         As in :class:`SoftMask`.
     file_format
@@ -199,7 +199,7 @@ def write_sounds(
     UserError
         If shapes do not fit, anything is NaN or infinite, or the format is unknown; nothing is written.
     OSError
-        If a file cannot be written; it is then not there at all.
+        If a file cannot be written; no partial file is left.
     """
     heard = loudness_matched(separate(waveform[None], attributions[None], SoftMask(domain, quantile)))
     original, kept, removed = write_heard(folder, heard, [stem], method, file_format)
@@ -213,17 +213,17 @@ def write_heard(
     method: str,
     file_format: FileFormat = "flac",
 ) -> list[Path]:
-    """Write every clip's three sounds, 24 bits a sample, each file in one step.
+    """Write every clip's three sounds with 24 bits per sample, each file atomically.
 
-    Named ``<clip>__original``, ``<clip>__<method>__kept`` and ``<clip>__<method>__removed``, with whatever is neither
-    letter, digit, ``_``, ``+`` nor ``-`` replaced by ``-``.
+    They are named ``<clip>__original``, ``<clip>__<method>__kept`` and ``<clip>__<method>__removed``; characters other
+    than letters, digits, ``_``, ``+`` and ``-`` are replaced by ``-``.
 
     Raises
     ------
     UserError
-        If a sound exceeds full scale, clips do not have a name each, or the format is unknown; nothing is written.
+        If a sound exceeds full scale, clips have no distinct names, or the format is unknown; nothing is written.
     OSError
-        If a file cannot be written; it is then not there at all.
+        If a file cannot be written; no partial file is left.
     """
     if file_format not in ("flac", "wav"):
         raise UserError(f"file_format is {file_format!r}; choose flac or wav")
@@ -245,7 +245,7 @@ def _stems(clips: Sequence[str], count: int) -> list[str]:
     stems = [_safe(clip) for clip in clips]
     if len(stems) != count or len(set(stems)) != count or "" in stems:
         raise UserError(
-            f"{count} clips are called {', '.join(clips)}; give every clip a name of its own, in letters and digits"
+            f"{count} clips have the names {', '.join(clips)}; give every clip another name of letters and digits"
         )
     return stems
 

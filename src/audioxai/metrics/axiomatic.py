@@ -1,9 +1,15 @@
-"""Axioms: whether an explanation keeps what its method promises, whatever the data.
+"""Axioms: by how much an explanation violates a property that holds for any data.
 
 Conventions
 -----------
-Differences of logits are compared with their rounding: what is no larger than a few units in the last place of the
-logits themselves counts as none. Every score is a violation, 0 where the axiom holds.
+Every score is the size of a violation, 0 where the axiom holds. Differences of logits that may be rounding (a few units
+in the last place of the logits) count as zero.
+
+Metrics
+-------
+* :class:`Completeness`, :class:`CompletenessGap`: attributions add up to the change of the score.
+* :class:`NonSensitivity`: zero attribution where, and only where, the model does not depend on the input.
+* :class:`InputInvariance`: a constant added to the input and subtracted by the model changes nothing.
 """
 
 import math
@@ -15,33 +21,38 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
 from audioxai.core import Explainer
-from audioxai.metrics.batch import Batch, PassMetric, Responses, rounding_of
+from audioxai.metrics.batch import Batch, PassMetric, Responses, check_finite, rounding_of
 from audioxai.metrics.engine import Scoring
-from audioxai.metrics.robustness.disturbances import norm
+from audioxai.metrics.registry import metric
+from audioxai.metrics.similarity import norm
 from audioxai.utils.errors import UserError
 
 
+@metric("completeness")
 @dataclass(frozen=True)
 class Completeness(PassMetric):
-    """Gap |Σa − (F(x) − F(baseline))| / |F(x) − F(baseline)| between what is explained and what there is to explain.
+    """Gap |Σa − (F(x) − F(baseline))| / |F(x) − F(baseline)| between the sum of the attributions and the change.
 
     Attributes
     ----------
     baseline : Baseline
-        What "nothing" is; the one that the attributions were made with, where their method has one.
+        From where the change is measured; that of the attributions where their method has one.
 
     Notes
     -----
-    Sundararajan et al. 2017, Proposition 1, as a relative error, not as a yes or no that hangs on rounding. F is the
-    target's logit. NaN where the two logits do not differ; 1 where attributions are all zero.
+    Sundararajan et al. 2017, Proposition 1, as a relative error instead of a yes or no, which rounding
+    would decide. F is the target's logit. NaN where the two logits do not differ; 1 where attributions are all zero.
     """
 
     baseline: Baseline
 
-    title: ClassVar[str] = "completeness"
+    label: ClassVar[str] = "Completeness"
+    family: ClassVar[str] = "axioms"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     source: ClassVar[str] = "Sundararajan et al. 2017, Proposition 1"
+    scale_matters: ClassVar[bool] = True
+    defined_for_zero: ClassVar[bool] = True
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores ≥ 0."""
@@ -52,8 +63,8 @@ class Completeness(PassMetric):
         gap = (attributions.flatten(1).double().sum(1) - change).abs() / change.abs()
         return torch.where(change.abs() > rounding, gap, torch.nan)
 
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the engine's)
-        """The input and the baseline, a sample."""
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """Two per sample: the input and the baseline."""
         return 2 * len(inputs)
 
     def _at_baseline(self, batch: Batch) -> Responses:
@@ -61,6 +72,59 @@ class Completeness(PassMetric):
         return batch.responses(lambda samples, _: baseline[samples], 1)
 
 
+@metric("completeness_gap")
+@dataclass(frozen=True)
+class CompletenessGap(PassMetric):
+    """Gap |Σa − ΔF| / |ΔF|, ΔF the change of the score as the method measured it along its own path.
+
+    Notes
+    -----
+    As :class:`Completeness`, but of whatever score and baselines the method explains (log-odds, several references, …):
+    what is left is the error of its quadrature. NaN where ΔF is 0.
+    """
+
+    label: ClassVar[str] = "Completeness gap"
+    short: ClassVar[str] = "Gap"
+    family: ClassVar[str] = "axioms"
+    higher_is_better: ClassVar[bool] = False
+    score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    source: ClassVar[str] = "Sundararajan et al. 2017, Proposition 1"
+    needs_change: ClassVar[bool] = True
+    any_shape: ClassVar[bool] = True
+    uses_passes: ClassVar[bool] = False
+    scale_matters: ClassVar[bool] = True
+    defined_for_zero: ClassVar[bool] = True
+
+    def check(self, batch: Batch, attributions: Tensor) -> None:
+        """Refuse attributions that are no numbers, of any domain, and a batch without the change.
+
+        Raises
+        ------
+        UserError
+            Naming what is wrong.
+        """
+        if len(attributions) != len(batch):
+            raise UserError(
+                f"{self.label} got attributions of shape {tuple(attributions.shape)} for inputs of "
+                f"{tuple(batch.inputs.shape)}; give one map per input"
+            )
+        if batch.change is None or batch.change.shape != (len(batch),):
+            given = "no change" if batch.change is None else f"a change of shape {tuple(batch.change.shape)}"
+            raise UserError(
+                f"{self.label} got {given} for {len(batch)} inputs; give the change that each map adds up to"
+            )
+        check_finite(self.label, inputs=batch.inputs, attributions=attributions, change=batch.change)
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores ≥ 0."""
+        yield ()
+        assert batch.change is not None  # see check
+        change = batch.change.double().to(attributions.device)
+        gap = (attributions.double().flatten(1).sum(1) - change).abs() / change.abs()
+        return torch.where(change != 0, gap, torch.nan)
+
+
+@metric("non_sensitivity")
 @dataclass(frozen=True)
 class NonSensitivity(PassMetric):
     """Share of the patches that get relevance without effect on the logit, or have effect but get no relevance.
@@ -68,30 +132,31 @@ class NonSensitivity(PassMetric):
     Attributes
     ----------
     baseline : Baseline
-        What removed cells are set to.
+        Value of removed features.
     patches : int
-        Into about how many equal patches the input is cut, whatever its size: 64 is 8 × 8 in an image or spectrogram
-        and 64 stretches in a waveform. No axis is cut finer than into cells.
+        Number of patches, about equal, into which the input is divided, whatever its size: 64 is 8 × 8 for an image or
+        spectrogram and 64 stretches for a waveform. A patch has at least one feature along each axis.
     tolerance : float
         A patch has relevance, or effect, if its Σ|a|, or |change of the logit|, exceeds this fraction of the sample's
         largest; in [0, 1).
 
     Notes
     -----
-    Nguyen & Rodríguez Martínez 2020: |A₀ △ X₀|, the cells of zero attribution against the cells that the model does not
-    depend on. Corrected against common implementations: the tolerance is relative, to attributions and logits each by
-    themselves, and the count is a share. A change of the logit that is no more than rounding is none. NaN where
-    attributions are all zero, for then there is no largest to compare with.
+    Nguyen & Rodríguez Martínez 2020: |A₀ △ X₀|, the features of zero attribution against those that the model does
+    not depend on. Corrected against common implementations: the tolerance is relative, for attributions and logits
+    separately, and the count is a share. NaN where attributions are all zero, which have no largest to compare with.
     """
 
     baseline: Baseline
     patches: int = 64
     tolerance: float = 0.01
 
-    title: ClassVar[str] = "non-sensitivity"
+    label: ClassVar[str] = "Non-sensitivity"
+    family: ClassVar[str] = "axioms"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     source: ClassVar[str] = "Nguyen & Rodríguez Martínez 2020"
+    few_values: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.patches < 1:
@@ -100,7 +165,7 @@ class NonSensitivity(PassMetric):
             raise UserError(f"tolerance is {self.tolerance}; give a fraction in [0, 1) of the largest")
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
-        """Scores in [0, 1]. All methods share the removals."""
+        """Scores in [0, 1]; methods share the removals."""
         key = (type(self), self.baseline, self.patches)
         before, after = batch.plain(), batch.shared(key, lambda: self._removals(batch))
         yield [before.work, after.work]
@@ -112,8 +177,8 @@ class NonSensitivity(PassMetric):
         wrong = effect ^ (mass > self.tolerance * most)
         return torch.where(most[:, 0] > 0, wrong.double().mean(1), torch.nan)
 
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the engine's)
-        """One a patch and the unperturbed one, a sample."""
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """Per sample one for each patch and one for the unperturbed input."""
         return len(inputs) * (self._count(inputs) + 1)
 
     def _parts(self, shape: tuple[int, ...]) -> list[int]:
@@ -123,8 +188,8 @@ class NonSensitivity(PassMetric):
     def _count(self, inputs: Tensor) -> int:
         return math.prod(self._parts(tuple(inputs.shape[2:])))
 
-    def _patch_of_cells(self, shape: tuple[int, ...]) -> Tensor:
-        """Number of the patch that each cell of the given spatial shape is in."""
+    def _patch_numbers(self, shape: tuple[int, ...]) -> Tensor:
+        """Number of the patch that each feature of an input of this spatial shape is in."""
         numbers = torch.zeros(shape, dtype=torch.int64)
         for axis, (size, parts) in enumerate(zip(shape, self._parts(shape), strict=True)):
             place = torch.arange(size) * parts // size
@@ -133,13 +198,13 @@ class NonSensitivity(PassMetric):
 
     def _mass(self, attributions: Tensor) -> Tensor:
         """Σ|a| of every patch, ``(batch, patches)``."""
-        numbers = self._patch_of_cells(tuple(attributions.shape[2:])).to(attributions.device).flatten()
+        numbers = self._patch_numbers(tuple(attributions.shape[2:])).to(attributions.device).flatten()
         magnitudes = attributions.abs().double().sum(1).flatten(1)
         return magnitudes.new_zeros(len(magnitudes), self._count(attributions)).index_add_(1, numbers, magnitudes)
 
     def _removals(self, batch: Batch) -> Responses:
         inputs, baseline = batch.inputs, self.baseline(batch.inputs)
-        numbers = self._patch_of_cells(tuple(inputs.shape[2:])).to(inputs.device)
+        numbers = self._patch_numbers(tuple(inputs.shape[2:])).to(inputs.device)
 
         def remove(samples: Tensor, runs: Tensor) -> Tensor:
             patch = runs.to(numbers.device).reshape(-1, *[1] * (inputs.ndim - 1))
@@ -148,9 +213,10 @@ class NonSensitivity(PassMetric):
         return batch.responses(remove, self._count(inputs))
 
 
+@metric("input_invariance")
 @dataclass(frozen=True)
 class InputInvariance(PassMetric):
-    """Relative change ‖a′ − a‖₂ / ‖a‖₂ when a constant is added to the input and taken away again inside the model.
+    """Relative change ‖a′ − a‖₂ / ‖a‖₂ when a constant is added to the input and subtracted by the model.
 
     Attributes
     ----------
@@ -161,20 +227,22 @@ class InputInvariance(PassMetric):
 
     Notes
     -----
-    Kindermans et al. 2019. The two models are one function of the unshifted input, so a method should not
-    tell them apart; one with a fixed baseline of its own does. The paper changes the first layer's bias, which is exact
-    only where that layer does not pad; taking the constant away before the first layer is exact for every model. What a
-    method draws at random from the input's content is drawn anew for the shifted input and counts as change. NaN where
-    a is all zero.
+    Kindermans et al. 2019. Both models are the same function of the unshifted input, so maps should be equal; those of
+    a method with a fixed baseline of its own are not. The paper changes the first layer's bias, which is exact only
+    where that layer does not pad; subtracting the constant before the first layer is exact for every model. Numbers
+    that a method draws by the input's content are drawn anew for the shifted input and count as change. NaN where a is
+    all zero.
     """
 
     explainer: Explainer
-    shift: float
+    shift: float = 1.0
 
-    title: ClassVar[str] = "input invariance"
+    label: ClassVar[str] = "Input invariance"
+    family: ClassVar[str] = "axioms"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     source: ClassVar[str] = "Kindermans et al. 2019"
+    scale_matters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.shift == 0.0 or not math.isfinite(self.shift):
@@ -194,18 +262,18 @@ class InputInvariance(PassMetric):
         size = norm(attributions)
         return torch.where(size > 0, changes / size, torch.nan)
 
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the engine's)
-        """One explanation a sample."""
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """One explanation per sample."""
         return self.explainer.passes(inputs)
 
 
 class Shifted(nn.Module):
-    """A model that takes a constant away from its inputs and passes them on to another.
+    """A model that subtracts a constant from its inputs and passes them on to another model.
 
     Parameters
     ----------
     model : nn.Module
-        The other, shared, not copied.
+        The other model, shared, not copied.
     shift : float
         The constant, in the inputs' unit.
     """

@@ -1,4 +1,4 @@
-"""What metrics share: the batch they judge, what they ask of its model, and how they are carried out together."""
+"""What metrics share: the batch of samples, responses of its model, and how several are carried out together."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.core import Explainer, all_finite
-from audioxai.metrics.engine import Explained, Forward, Route, Scoring, Work, run
+from audioxai.metrics.engine import ExplainerRoute, ModelRoute, Route, Scoring, Work, run
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import bar
 
@@ -23,14 +23,14 @@ ROUNDING = 16
 
 @dataclass(eq=False)
 class Responses:
-    """What the model says of every sample under every run, once its work is done.
+    """Outputs of the model for every sample under every perturbation, there once their work is done.
 
     Attributes
     ----------
     work : Work
         To be yielded by the metric that reads ``values``.
     values : Tensor
-        ``(batch, runs)``, or ``(batch, runs, classes)`` where whole logits were asked for.
+        ``(batch, runs)``, what was read off the logits.
     """
 
     work: Work
@@ -47,6 +47,11 @@ def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
     return target_logit(logits.softmax(1), targets)
 
 
+def predicted_class(logits: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG001 (a reading's)
+    """Class of the largest logit, ``(n,)``, as a number of the logits' type."""
+    return logits.argmax(1).to(logits.dtype)
+
+
 def rounding_of(first: Tensor, second: Tensor) -> Tensor:
     """Size up to which the difference of two logits, shapes that broadcast, may be rounding alone; float64."""
     largest = torch.maximum(first.double().abs(), second.double().abs())
@@ -55,7 +60,7 @@ def rounding_of(first: Tensor, second: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples of one model that are judged together, and what has been asked of the model about them so far.
+    """Samples of one model that are scored together, with the model outputs that metrics share.
 
     Attributes
     ----------
@@ -65,28 +70,30 @@ class Batch:
         ``(batch, 1, …)`` and class indices ``(batch,)``.
     masks : Tensor, optional
         Boolean, shaped like ``inputs``, True where relevance is known to belong. Localisation metrics need them.
+    change : Tensor, optional
+        ``(batch,)``, change of the score that the attributions are to add up to, as their method measured it.
     """
 
     model: nn.Module
     inputs: Tensor
     targets: Tensor
     masks: Tensor | None = None
+    change: Tensor | None = None
     _made: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def shared(self, key: Hashable, make: Callable[[], Shared]) -> Shared:
-        """What ``make()`` returned for this key the first time: asked once, read by every metric and method."""
+        """What ``make()`` returned when this key was first asked for; metrics and methods share it."""
         if key not in self._made:
             self._made[key] = make()
         made: Shared = self._made[key]
         return made
 
     def plain(self, reading: Reading = target_logit) -> Responses:
-        """Responses ``(batch, 1)`` to the inputs as they are, which are sent once whatever is read off them."""
-        whole = self.shared("plain", lambda: _Whole(self))
-        return whole.read(reading)
+        """Responses ``(batch, 1)`` to the unperturbed inputs, which are sent once whatever is read off them."""
+        return self.shared("plain", lambda: _PlainLogits(self)).read(reading)
 
     def responses(self, perturbation: Perturbation, runs: int, reading: Reading = target_logit) -> Responses:
         """Responses ``(batch, runs)`` under perturbations.
@@ -98,7 +105,7 @@ class Batch:
         runs : int
             Perturbations of each sample.
         reading : callable
-            What is read off logits ``(pairs, classes)`` and targets ``(pairs,)``: one number a pair.
+            Maps logits ``(pairs, classes)`` and targets ``(pairs,)`` to one number per pair, ``(pairs,)``.
         """
         values = self._unread(runs)
 
@@ -110,7 +117,7 @@ class Batch:
             samples = pairs % len(self)
             values[samples, pairs // len(self)] = reading(logits, self.targets[samples]).to(values.dtype)
 
-        return Responses(self._work(Forward(self.model), len(self) * runs, make, take), values)
+        return Responses(self._work(ModelRoute(self.model), len(self) * runs, make, take), values)
 
     def explanations(
         self,
@@ -131,7 +138,7 @@ class Batch:
         perturbation, runs
             As in :meth:`responses`.
         take : callable
-            ``take(samples, runs, attributions)`` for each stack of pairs.
+            ``take(samples, runs, attributions)``, called for each part of the pairs.
         model : nn.Module, optional
             Explained instead of the batch's own.
         targets : callable, optional
@@ -145,7 +152,7 @@ class Batch:
         def receive(pairs: Tensor, attributions: Tensor) -> None:
             take(pairs % len(self), pairs // len(self), attributions)
 
-        route = Explained(explainer, self.model if model is None else model)
+        route = ExplainerRoute(explainer, self.model if model is None else model)
         return self._work(route, len(self) * runs, make, receive)
 
     def _unread(self, runs: int) -> Tensor:
@@ -161,80 +168,122 @@ class Batch:
         return Work(route, tuple(self.inputs.shape[1:]), count, self.inputs.device, make, take)
 
 
-class _Whole:
-    """Logits ``(batch, classes)`` of the inputs as they are, and all that has been read off them."""
+class _PlainLogits:
+    """Logits ``(batch, classes)`` of the unperturbed inputs, and everything that is read off them."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._logits = torch.empty(0)
-        self._read: dict[Reading, Responses] = {}
+        self._responses: dict[Reading, Responses] = {}
         self._work = batch._work(
-            Forward(batch.model),
+            ModelRoute(batch.model),
             len(batch),
             lambda samples: (batch.inputs[samples], batch.targets[samples]),
             self._take,
         )
 
     def read(self, reading: Reading) -> Responses:
-        """What a reading makes of them, ``(batch, 1)``, once the work is done; at once where it is."""
-        if reading not in self._read:
-            self._read[reading] = Responses(self._work, self._batch._unread(1))
+        """``reading`` of the logits, ``(batch, 1)``, once the work is done; at once where it already is."""
+        if reading not in self._responses:
+            self._responses[reading] = Responses(self._work, self._batch._unread(1))
             if self._work.done:
                 self._fill(reading, torch.arange(len(self._batch), device=self._logits.device))
-        return self._read[reading]
+        return self._responses[reading]
 
     def _take(self, samples: Tensor, logits: Tensor) -> None:
         if len(self._logits) == 0:
             self._logits = logits.new_empty(len(self._batch), logits.shape[1])
         self._logits[samples] = logits
-        for reading in self._read:
+        for reading in self._responses:
             self._fill(reading, samples)
 
     def _fill(self, reading: Reading, samples: Tensor) -> None:
-        values = self._read[reading].values
+        values = self._responses[reading].values
         values[samples, 0] = reading(self._logits[samples], self._batch.targets[samples]).to(values.dtype)
 
 
 class PassMetric(ABC):
-    """A metric over this engine; subclasses are frozen dataclasses that say what to send and how to score it.
+    """A metric over the pass engine; subclasses are frozen dataclasses that yield model passes and score the outcomes.
+
+    Everything known of a metric is a class attribute; :func:`~audioxai.metrics.registry.metric` makes its entry in the
+    registry from the first group, :func:`~audioxai.testing.metrics.check_metric` tests both.
 
     Attributes
     ----------
-    title : str
-        What error messages call it.
-    higher_is_better : bool
-        Direction.
+    label, short : str
+        Name in tables, figures and error messages, and in narrow columns; ``short`` is the label if empty.
+    family : str
+        Group of related metrics.
+    higher_is_better : bool or None
+        Direction; None where neither end is better.
     score_range : tuple of float
         Smallest and largest possible score.
     source : str
         The paper, and where in it.
+    revision : int
+        Raised whenever the scores change, so that stored scores of an earlier revision are not used.
+    needs_masks, needs_change : bool
+        Whether it reads the batch's masks, or the change that attributions are to add up to.
+    uses_passes : bool
+        Whether it sends anything through the model.
+    states_passes : bool
+        Whether :meth:`passes` is the number of model passes that a call takes.
+    draws_at_random : bool
+        Whether another seed gives other scores where no two features are equally relevant.
+    few_values : bool
+        Whether scores take few values, so that different samples may have the same.
+    scale_matters : bool
+        Whether attributions multiplied by a factor score differently.
+    defined_for_zero : bool
+        Whether attributions that are all zero have a score; else it is NaN.
+    any_shape : bool
+        Whether it takes attributions of any shape ``(batch, …)``, of another domain than the inputs' too.
     """
 
-    title: ClassVar[str]
-    higher_is_better: ClassVar[bool]
+    label: ClassVar[str]
+    short: ClassVar[str] = ""
+    family: ClassVar[str]
+    higher_is_better: ClassVar[bool | None]
     score_range: ClassVar[tuple[float, float]]
     source: ClassVar[str]
+    revision: ClassVar[int] = 1
+    needs_masks: ClassVar[bool] = False
+    needs_change: ClassVar[bool] = False
+
+    uses_passes: ClassVar[bool] = True
+    states_passes: ClassVar[bool] = True
+    draws_at_random: ClassVar[bool] = False
+    few_values: ClassVar[bool] = False
+    scale_matters: ClassVar[bool] = False
+    defined_for_zero: ClassVar[bool] = False
+    any_shape: ClassVar[bool] = False
 
     @abstractmethod
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Yield work, stage by stage, then return scores ``(batch,)``, float64, NaN where undefined."""
 
-    @abstractmethod
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:
-        """Model passes that one call with this ``model`` and these ``inputs`` takes."""
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (subclasses read them)
+        """Model passes that one call with this ``model`` and these ``inputs`` takes; none unless a metric says so."""
+        return 0
 
     def check(self, batch: Batch, attributions: Tensor) -> None:
-        """Refuse attributions that cannot be judged; a metric that takes others than those of the inputs says which.
+        """Refuse attributions that cannot be scored; overridden where they are not shaped like the inputs.
 
         Raises
         ------
         UserError
-            Naming the metric, and the sample where one is at fault.
+            Naming the metric, and the sample if it is one sample's fault.
         """
-        check_attributions(batch.inputs, attributions, self.title)
+        check_attributions(batch.inputs, attributions, self.label)
 
     def __call__(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor, masks: Tensor | None = None
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        targets: Tensor,
+        attributions: Tensor,
+        masks: Tensor | None = None,
+        change: Tensor | None = None,
     ) -> Tensor:
         """Scores ``(batch,)``, float64; NaN where undefined.
 
@@ -245,16 +294,18 @@ class PassMetric(ABC):
         inputs, targets, attributions : Tensor
             ``(batch, 1, …)``, ``(batch,)`` and shaped like ``inputs``.
         masks : Tensor, optional
-            Boolean, shaped like ``inputs``; needed by localisation metrics alone.
+            Boolean, shaped like ``inputs``; read by metrics that need masks.
+        change : Tensor, optional
+            ``(batch,)``; read by metrics that need it.
         """
-        (outcome,) = run([begin(self, Batch(model, inputs, targets, masks), attributions)])
+        (outcome,) = run([begin(self, Batch(model, inputs, targets, masks, change), attributions)])
         return outcome.scores
 
 
 def evaluate(
     metrics: Mapping[str, PassMetric], batch: Batch, attributions: Tensor, *, progress: bool = False
 ) -> dict[str, Tensor]:
-    """Scores ``(batch,)`` of one method under several metrics, their passes stacked and shared.
+    """Scores ``(batch,)`` of one method's attributions under several metrics, which share their model passes.
 
     Parameters
     ----------
@@ -265,7 +316,7 @@ def evaluate(
     attributions : Tensor
         Shaped like the inputs.
     progress : bool
-        Show passes done of passes due on stderr where that is a terminal.
+        Show a progress bar of model passes on stderr if that is a terminal.
 
     Raises
     ------
@@ -280,24 +331,24 @@ def evaluate(
 
 
 def begin(metric: PassMetric, batch: Batch, attributions: Tensor) -> Scoring:
-    """One metric's scoring, after checking what it is given.
+    """Scoring of one metric, to be carried out by :func:`~audioxai.metrics.engine.run`, after a check of its input.
 
     Raises
     ------
     UserError
-        Naming the metric, and the sample where one is at fault.
+        Naming the metric, and the sample if it is one sample's fault.
     """
     metric.check(batch, attributions)
     return metric.scoring(batch, attributions.detach())
 
 
 def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> None:
-    """Refuse attributions that do not belong to the inputs or are not numbers.
+    """Refuse attributions that are not shaped like the inputs, and NaN or infinity in either.
 
     Raises
     ------
     UserError
-        Naming the metric, and the sample where one is at fault.
+        Naming the metric, and the sample if it is one sample's fault.
     """
     if attributions.shape != inputs.shape:
         raise UserError(
@@ -319,3 +370,21 @@ def check_finite(metric: str, **tensors: Tensor) -> None:
         if not all_finite(values):
             sample = int(torch.nonzero(~torch.isfinite(values).flatten(1).all(1))[0, 0])
             raise UserError(f"{metric}: {name} of sample {sample} contain NaN or infinity; leave that sample out")
+
+
+def masks_of(batch: Batch, metric: str) -> Tensor:
+    """The batch's masks, bool ``(batch, features)``.
+
+    Raises
+    ------
+    UserError
+        If there are none, or they are not boolean and shaped like the inputs.
+    """
+    masks = batch.masks
+    if masks is None or masks.dtype != torch.bool or masks.shape != batch.inputs.shape:
+        given = "no masks" if masks is None else f"masks of {masks.dtype} and shape {tuple(masks.shape)}"
+        raise UserError(
+            f"{metric} got {given} for inputs of {tuple(batch.inputs.shape)}; "
+            "give boolean masks shaped like the inputs, True where relevance belongs"
+        )
+    return masks.to(batch.inputs.device).flatten(1)

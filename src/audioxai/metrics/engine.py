@@ -1,17 +1,17 @@
-"""The pass engine: every model pass that a metric needs goes through here, stacked into calls of the best size.
+"""The pass engine: carries out the model passes of all metrics, stacked into calls of the size that suits the device.
 
 Idea
 ----
-A metric never calls the model. It is a generator that yields *work* (how many inputs, how to make them when they are
-due, what to do with each outcome) and returns its scores once that work is done. The engine advances any number of
-metrics together: work along the same route is stacked across runs, samples and metrics into calls that suit the device,
-work that several metrics or methods share is done once, and nothing is kept but what a metric takes from an outcome.
+A metric never calls the model. It is a generator that yields *work* (how many inputs, how to make them, what to do with
+each outcome) and returns its scores once that work is done. The engine advances any number of metrics together: work
+along the same route is stacked across runs, samples and metrics, work that several metrics or methods share is done
+once, and only what a metric takes from an outcome is kept.
 
 Conventions
 -----------
 A *run* is one perturbation of every sample. Pairs of run and sample are numbered run by run, ``pair = run · batch +
-sample``, so that what a run needs (a random pattern, a randomised model) is made once and forgotten: memory does not
-grow with the number of runs. Outcomes never depend on how pairs fall into calls.
+sample``, so that what a run needs (a random pattern, a randomised model) is made once and then dropped: memory does not
+grow with the number of runs. Outcomes do not depend on how pairs are divided into calls.
 """
 
 import math
@@ -30,7 +30,7 @@ from audioxai.utils.hardware import inputs_per_call, slices
 
 
 class Route(Protocol):
-    """What inputs are sent through; work along routes of equal ``key`` is stacked."""
+    """What inputs are sent through: the model, or an explainer; work with equal ``key`` is stacked."""
 
     @property
     def key(self) -> Hashable:
@@ -47,7 +47,7 @@ class Route(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Forward:
+class ModelRoute:
     """Through the model, without gradients, to logits ``(n, classes)``."""
 
     model: nn.Module
@@ -63,12 +63,12 @@ class Forward:
             return logits_of(self.model, inputs, targets)
 
     def passes(self, inputs: Tensor) -> int:
-        """One an input."""
+        """One per input."""
         return len(inputs)
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class ExplainerRoute:
     """Through an explainer, to attributions shaped like the inputs."""
 
     explainer: Explainer
@@ -102,7 +102,7 @@ class Explained:
 
 @dataclass(eq=False)
 class Work:
-    """Inputs to be sent along a route: made when they are due, their outcomes taken as soon as they are there.
+    """Inputs to be sent along a route; they are made just before the call and their outcomes taken just after it.
 
     Attributes
     ----------
@@ -115,9 +115,9 @@ class Work:
     device : torch.device
         Where they are made.
     make : callable
-        Indices ``(n,)`` below ``count``, ascending → inputs ``(n, *shape)`` and targets ``(n,)``.
+        Maps indices ``(n,)`` below ``count``, ascending, to inputs ``(n, *shape)`` and targets ``(n,)``.
     take : callable
-        ``take(indices, outcomes)``; whatever it does not copy is gone afterwards.
+        ``take(indices, outcomes)``; copies what is to be kept.
     done, passes, seconds
         Filled in by the engine: whether all of it was sent, in how many model passes and in what share of the time.
     """
@@ -153,71 +153,71 @@ def run(scorings: Sequence[Scoring], advance: Callable[[int], Any] | None = None
     scorings : sequence of Scoring
         As :func:`begin` starts them.
     advance : callable, optional
-        Called with the number of passes that were done, or spared because another scoring had them done.
+        Called with the number of passes that were done, or saved because another scoring needed the same.
     """
-    under_way = [_UnderWay(scoring) for scoring in scorings]
+    running = [_Running(scoring) for scoring in scorings]
     with torch.no_grad():
-        while any(scoring.outcome is None for scoring in under_way):
-            asked = [work for scoring in under_way for work in scoring.next_stage()]
-            due = list(dict.fromkeys(work for work in asked if not work.done))
+        while any(scoring.outcome is None for scoring in running):
+            yielded = [work for scoring in running for work in scoring.next_stage()]
+            due = list(dict.fromkeys(work for work in yielded if not work.done))
             for stack in _stacks([work for work in due if work.count]):
                 _send(stack, advance)
             for work in due:
                 work.done = True
             if advance:
-                advance(sum(work.passes for work in asked) - sum(work.passes for work in due))
-    return [scoring.outcome for scoring in under_way if scoring.outcome is not None]
+                advance(sum(work.passes for work in yielded) - sum(work.passes for work in due))
+    return [scoring.outcome for scoring in running if scoring.outcome is not None]
 
 
-class _UnderWay:
-    """A scoring with what it has asked for so far."""
+class _Running:
+    """A scoring with the work that it has yielded so far."""
 
     def __init__(self, scoring: Scoring) -> None:
         self.scoring = scoring
-        self.asked: list[Work] = []
+        self.yielded: list[Work] = []
         self.seconds = 0.0
         self.outcome: Outcome | None = None
 
     def next_stage(self) -> Sequence[Work]:
-        """Work of the next stage; none where the scores are there."""
+        """Work of the next stage; none if the scoring is finished."""
         if self.outcome is not None:
             return ()
         started = time.perf_counter()
         stage: Sequence[Work] = ()
         try:
             stage = next(self.scoring)
-            self.asked.extend(stage)
+            self.yielded.extend(stage)
         except StopIteration as finished:
             self.outcome = self._outcome(finished.value, time.perf_counter() - started)
         self.seconds += time.perf_counter() - started
         return stage
 
     def _outcome(self, scores: Tensor, last_seconds: float) -> Outcome:
-        passes = sum(work.passes for work in self.asked)
-        return Outcome(scores, passes, self.seconds + last_seconds + sum(work.seconds for work in self.asked))
+        passes = sum(work.passes for work in self.yielded)
+        return Outcome(scores, passes, self.seconds + last_seconds + sum(work.seconds for work in self.yielded))
 
 
 Stack = list[tuple[Work, Tensor]]
 
 
 def _stacks(works: Sequence[Work]) -> Iterator[Stack]:
-    """All inputs of the works, as parts of works that go into one call together; one route a call."""
-    lanes: dict[Hashable, list[Work]] = {}
+    """All inputs of the works, divided into calls: the parts of works that go into one call, which has one route."""
+    by_route: dict[Hashable, list[Work]] = {}
     for work in works:
-        lanes.setdefault((work.route.key, work.shape), []).append(work)
-    for lane in lanes.values():
-        ends = list(accumulate(work.count for work in lane))
-        size = inputs_per_call(math.prod(lane[0].shape), lane[0].device)
+        by_route.setdefault((work.route.key, work.shape), []).append(work)
+    for together in by_route.values():
+        ends = list(accumulate(work.count for work in together))
+        size = inputs_per_call(math.prod(together[0].shape), together[0].device)
         for rows in slices(ends[-1], size):
             yield [
                 (work, torch.arange(max(rows.start - end + work.count, 0), min(rows.stop - end, 0) + work.count))
-                for work, end in zip(lane, ends, strict=True)
+                for work, end in zip(together, ends, strict=True)
                 if end > rows.start and end - work.count < rows.stop
             ]
 
 
 def _send(stack: Stack, advance: Callable[[int], Any] | None) -> None:
-    """One call: make the inputs, send them, let every work take its outcomes."""
+    """Make one call: make the inputs, send them along the route, hand the outcomes to each work."""
     started = time.perf_counter()
     route = stack[0][0].route
     parts = [(work, indices.to(work.device)) for work, indices in stack]

@@ -1,4 +1,4 @@
-"""Random patterns for perturbations: one a run, met by every sample in a place of its own."""
+"""Random patterns for perturbations: one per run, shifted cyclically by an offset of each sample's own."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -12,10 +12,10 @@ RUNS_AT_ONCE = 64
 
 
 class Patterns:
-    """Random patterns, one a run, that every sample meets cyclically shifted by an offset of its own.
+    """Random patterns, one per run, which each sample gets cyclically shifted by an offset of its own.
 
-    A pattern is drawn when its run comes and forgotten after it. That is cheap, the same in any batch, and yet the
-    chance of one draw is not shared by all samples, which would make intervals over samples too narrow.
+    A pattern is drawn when its run comes and dropped after it, which is cheap and the same in any batch. Without the
+    offsets all samples would share the chance of one draw, and intervals over samples would be too narrow.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Patterns:
     Attributes
     ----------
     offsets : list of tuple of int
-        Every sample's shift, in cells along each axis.
+        Shift of each sample, in features along each axis.
     """
 
     def __init__(self, inputs: Tensor, purpose: tuple[object, ...], draw: Callable[[torch.Generator], Tensor]) -> None:
@@ -41,7 +41,7 @@ class Patterns:
         self._last: dict[int, Tensor] = {}
 
     def __call__(self, samples: Tensor, runs: Tensor) -> Tensor:
-        """Pattern ``(pairs, channels, …)`` of every pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
+        """Pattern ``(pairs, channels, …)`` of each pair; ``samples`` and ``runs`` are ``(pairs,)``, runs ascending."""
         met, places = torch.unique_consecutive(runs, return_inverse=True)
         # The next call often begins with the run that this one ends with.
         self._last = {run: self._last[run] if run in self._last else self.drawn(run) for run in met.tolist()}
@@ -49,7 +49,7 @@ class Patterns:
         return _at(_windows(self._together(self._last.values())), places, starts)
 
     def sums(self, values: Tensor, runs: int) -> Tensor:
-        """Sum over the cells of pattern × value, ``(batch, runs)``, float64, for values shaped like the patterns."""
+        """Sum over the features of pattern × value, ``(batch, runs)``, float64, for values shaped like the patterns."""
         # Moving the values back is moving the patterns forth, and leaves one product for the whole batch.
         everyone = torch.arange(len(values), device=values.device)
         back = _at(_windows(values.double()), everyone, self._shifts).flatten(1)
@@ -60,11 +60,11 @@ class Patterns:
         return torch.cat(parts, dim=1)
 
     def drawn(self, run: int) -> Tensor:
-        """The run's pattern ``(channels, …)``, before any sample's own shift, on the CPU."""
+        """The run's pattern ``(channels, …)``, before the samples' shifts, on the CPU."""
         return self._draw(generator(*self._purpose, self._shape, run))
 
     def _together(self, patterns: Iterable[Tensor]) -> Tensor:
-        """Patterns ``(runs, channels, …)`` where the samples are, taken there at once."""
+        """Patterns ``(runs, channels, …)`` on the samples' device, moved there together."""
         return torch.stack(list(patterns)).to(self._device)
 
     def _offset(self, key: int) -> tuple[int, ...]:
@@ -81,6 +81,6 @@ def _windows(patterns: Tensor) -> Tensor:
 
 
 def _at(windows: Tensor, runs: Tensor, starts: Sequence[Tensor]) -> Tensor:
-    """Of windows as :func:`_windows` gives them those ``(pairs, channels, …)`` at every pair's run and starts."""
+    """Windows, as :func:`_windows` gives them, at each pair's run and starts, ``(pairs, channels, …)``."""
     places: tuple[Tensor | slice, ...] = (runs, slice(None), *starts)
     return windows[places]

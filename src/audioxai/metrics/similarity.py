@@ -1,4 +1,4 @@
-"""How alike two sets of numbers are, for a whole batch at once: Pearson, Spearman, SSIM; and how unequal one is: Gini.
+"""Similarity of two batches of numbers: Pearson, Spearman, SSIM, Euclidean distance; inequality of one: Gini.
 
 Each function works in float64 on tensors ``(batch, …)`` and returns ``(batch,)``, NaN where it is undefined.
 """
@@ -13,8 +13,8 @@ from torch.nn import functional
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call
 
-# Numbers that structural similarity sums over windows for every cell of a pair of maps.
-SUMS_A_CELL = 4
+# Numbers that structural similarity sums over windows per feature of a pair of maps.
+SUMS_PER_FEATURE = 4
 
 
 def pearson(first: Tensor, second: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
         raise UserError(
             f"maps of {tuple(first.shape[2:])} are smaller than the SSIM window of {window}; compare larger ones"
         )
-    at_once = inputs_per_call(SUMS_A_CELL * first[0].numel(), first.device)
+    at_once = inputs_per_call(SUMS_PER_FEATURE * first[0].numel(), first.device)
     parts = zip(torch.split(first, at_once), torch.split(second, at_once), strict=True)
     return torch.cat([_ssim(a.double(), b.double(), window) for a, b in parts])
 
@@ -103,8 +103,8 @@ def ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
 def _ssim(a: Tensor, b: Tensor, window: int) -> Tensor:
     """Of so few maps that what is computed on the way stays in the cache.
 
-    Both factors of the usual fraction are multiplied by n² and n (n − 1), n the cells of a window, so that sums do for
-    means and covariances.
+    Both factors of the usual fraction are multiplied by n² and n (n − 1), n the features of a window, so that sums do
+    for means and covariances.
     """
     (low_a, high_a), (low_b, high_b) = (torch.aminmax(maps.flatten(1), dim=1) for maps in (a, b))
     data_range = torch.maximum(high_a, high_b) - torch.minimum(low_a, low_b)
@@ -130,7 +130,7 @@ def _window_sums(maps: Tensor, window: int) -> Tensor:
 
 
 def _run_sums(maps: Tensor, axis: int, width: int) -> Tensor:
-    """Sums over runs of cells along an axis, each of two halves: few additions, and no differences of running totals.
+    """Sums over runs of features along an axis, each from two halves: few additions, and no differences of totals.
 
     Such differences would leave the rounding of the whole axis in every window.
     """
@@ -139,6 +139,16 @@ def _run_sums(maps: Tensor, axis: int, width: int) -> Tensor:
     half, count = _run_sums(maps, axis, width // 2), maps.shape[axis] - width + 1
     total = half.narrow(axis, 0, count) + half.narrow(axis, width // 2, count)
     return total.add_(maps.narrow(axis, width - 1, count)) if width % 2 else total
+
+
+def norm(maps: Tensor) -> Tensor:
+    """Euclidean norm ``(batch,)`` of every map, summed in float64."""
+    return torch.linalg.vector_norm(maps.flatten(1), dim=1, dtype=torch.float64)  # type: ignore[no-any-return]
+
+
+def distance(maps: Tensor, others: Tensor) -> Tensor:
+    """Euclidean distance ``(batch,)`` between maps."""
+    return norm(others - maps)
 
 
 def gini(values: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from torch import nn
 
 from audioxai.domains import Domain
 from audioxai.models.front_end import Standardise
+from audioxai.models.registry import ARCHITECTURES
 
 
 def stem_stride(rows: int) -> int:
@@ -11,10 +12,19 @@ def stem_stride(rows: int) -> int:
     return 4 if rows >= 128 else 2 if rows >= 64 else 1
 
 
+@ARCHITECTURES.register(
+    "alexnet",
+    label="AlexNet",
+    family="convolutional",
+    dimensions=2,
+    smallest=28,
+    learning_rate=5e-4,
+    source="Krizhevsky et al. 2012, as in Becker et al. 2018",
+)
 def alexnet(domain: Domain, class_count: int) -> nn.Module:
     """Five convolutions and three linear layers of 1024, 1024 and ``class_count``, without local normalisation.
 
-    Takes ``(batch, 1, rows, columns)`` of at least 28 × 28 cells.
+    Takes ``(batch, 1, rows, columns)`` of at least 28 × 28 features.
 
     Notes
     -----

@@ -3,10 +3,20 @@
 from torch import nn
 
 from audioxai.domains import Domain
+from audioxai.models.registry import ARCHITECTURES
 
 CHANNELS = (100, 64, 128, 128, 128, 128)
 
 
+@ARCHITECTURES.register(
+    "audionet",
+    label="AudioNet",
+    family="convolutional",
+    dimensions=1,
+    smallest=64,
+    learning_rate=5e-4,
+    source="Becker et al. 2018",
+)
 def audionet(domain: Domain, class_count: int) -> nn.Module:
     """Six blocks of 3-tap convolution, ReLU and pooling on waveforms ``(batch, 1, time)``, then 1024, 512, classes.
 

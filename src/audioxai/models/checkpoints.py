@@ -1,33 +1,39 @@
-"""Checkpoints: weights as safetensors, a JSON card beside them. Nothing is ever unpickled."""
+"""Checkpoints: weights as safetensors, a JSON card next to each. Nothing is ever unpickled."""
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from audioxai.models.front_end import Classifier
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import replacing, write_json
 
+# Raised whenever a field is added or changes its meaning.
+CARD_FORMAT = 2
+
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader must know of a checkpoint.
+    """What a reader must know of a checkpoint, as plain data that can be stored with results.
 
     Attributes
     ----------
     dataset, stand_in_for, split : str
-        What it was trained on; ``stand_in_for`` names the real dataset where this one stands in, else None.
+        What it was trained on; ``stand_in_for`` names the real data set where this one stands in, else None.
     architecture, resolution, seed
         What was trained; ``resolution`` is the number of rows of the input, or of samples for a waveform.
     accuracy : dict
         Fractions for ``train``, ``validation`` and ``test``.
     samples : dict
-        Number of samples in each part.
+        Number of samples in each part of the split.
     class_names : list of str
         Name of every logit.
     domain, config : dict
@@ -37,7 +43,18 @@ class Card:
     seconds : float
         Training time.
     data_fingerprint, weights_sha256, git_commit : str
-        What exactly it was made from, and what it is.
+        Digest of the data, digest of the weights' file, and commit of the code that trained it.
+    data : dict
+        The data set: name, split, samples and groups of each part, counts of attributes, form, skipped files, label,
+        description, origin, licence and root.
+    groups : list of dict
+        Accuracy by group over test samples: attribute, value, number of groups, clips and correct ones.
+    cues : bool
+        Whether it was trained to distinguish planted cues instead of what was recorded.
+    cue_reliance : dict or None
+        For a model of cues, its accuracy with them, without them and after a swap; None for all others.
+    format : int
+        Version of these fields.
     """
 
     dataset: str
@@ -56,6 +73,11 @@ class Card:
     data_fingerprint: str
     weights_sha256: str
     git_commit: str
+    data: dict[str, Any] = field(default_factory=dict)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    cues: bool = False
+    cue_reliance: dict[str, Any] | None = None
+    format: int = CARD_FORMAT
 
 
 def card_path(weights: Path) -> Path:
@@ -68,10 +90,14 @@ def exists(weights: Path) -> bool:
     return weights.exists() and card_path(weights).exists()
 
 
-def save_weights(weights: Path, model: Classifier) -> str:
+def save_weights(weights: Path, model: nn.Module) -> str:
     """Write the weights in one step and return their SHA-256."""
+    # Copies, since safetensors refuses tensors that share their memory, as tied weights do.
+    copies = {
+        name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in model.state_dict().items()
+    }
     with replacing(weights) as temporary:
-        save_file({name: value.contiguous().cpu() for name, value in model.state_dict().items()}, temporary)
+        save_file(copies, temporary)
         return file_sha256(temporary)
 
 
@@ -86,17 +112,23 @@ def read_card(weights: Path) -> Card:
     Raises
     ------
     UserError
-        If it is missing, is not JSON or lacks a field.
+        If it is missing, unreadable, lacks a field or is of another version of the format.
     """
     path = card_path(weights)
     try:
-        return Card(**json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.get("format", 1)
+        if version == CARD_FORMAT:
+            return Card(**content)
     except FileNotFoundError as error:
-        raise UserError(
-            f"checkpoint card {path} does not exist; train the model with scripts/train_models.py"
-        ) from error
-    except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:
+        raise UserError(f"checkpoint card {path} does not exist; train the model with `audioxai train`") from error
+    except (json.JSONDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise UserError(f"checkpoint card {path} is unreadable ({error}); delete it to train the model anew") from error
+    if isinstance(version, int) and version > CARD_FORMAT:
+        raise UserError(f"checkpoint card {path} is of format {version}, newer than {CARD_FORMAT}; update audioxai")
+    raise UserError(
+        f"checkpoint card {path} is of format {version}, older than {CARD_FORMAT}; delete it to train the model anew"
+    )
 
 
 def load_weights(weights: Path, model: Classifier, card: Card) -> None:
@@ -108,7 +140,7 @@ def load_weights(weights: Path, model: Classifier, card: Card) -> None:
         If the file is unreadable, is not the one its card describes, or is of another architecture or class count.
     """
     if not weights.exists():
-        raise UserError(f"checkpoint {weights} does not exist; train the model with scripts/train_models.py")
+        raise UserError(f"checkpoint {weights} does not exist; train the model with `audioxai train`")
     try:
         tensors = load_file(weights)
     except (SafetensorError, OSError) as error:
@@ -127,10 +159,46 @@ def load_weights(weights: Path, model: Classifier, card: Card) -> None:
                 f"checkpoint {weights} holds {name} of shape {found[name]} where the model has {shape}, so it is of "
                 "another class count or resolution; load it into a model built from its card"
             )
-    if file_sha256(weights) != card.weights_sha256:
-        raise UserError(f"checkpoint {weights} is not the file its card describes; delete both to train the model anew")
+    require_described(weights, card)
     model.load_state_dict(tensors)
     model.eval()
+
+
+def require_described(weights: Path, card: Card) -> None:
+    """Refuse weights that are not those that a card describes.
+
+    Raises
+    ------
+    UserError
+        Naming the file.
+    """
+    if file_sha256(weights) != card.weights_sha256:
+        raise UserError(f"checkpoint {weights} is not the file its card describes; delete both to train the model anew")
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of a model: its modules' classes and every parameter's and buffer's name, type, shape and bytes.
+
+    The same on every device and in every memory format. Code of the model is not part of it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name, module in model.named_modules():
+        digest.update(f"{name}={type(module).__qualname__}\n".encode())
+    for name, value in sorted(tensors_of(model), key=lambda named: named[0]):
+        digest.update(f"{name}:{value.dtype}{tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers by name, those that do not belong to the state dict included."""
+    yield from model.named_parameters()
+    yield from model.named_buffers()
 
 
 def file_sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +16,7 @@ from audioxai.models.front_end import Classifier, prepared_for
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import replacing
 from audioxai.utils.hardware import slices
-from audioxai.utils.progress import bar
+from audioxai.utils.progress import Progress, bar
 from audioxai.utils.seeding import derived_seed, generator
 
 
@@ -33,13 +32,13 @@ class TrainingConfig:
         Epochs without a better validation accuracy after which training stops; long enough to outlast the noise while
         the rate is near its peak.
     batch_size : int
-        Samples a step.
+        Samples per step.
     learning_rate, weight_decay : float
         Peak rate and decay of AdamW.
     largest_shift : float
-        Every training input is moved along its last axis by up to this fraction of its length, zeros filling in.
+        Every training input is moved along its last axis by up to this fraction of its length, padded with zeros.
     seed : int
-        Of the initial weights, the order of samples, dropout and shifts.
+        Seed of the initial weights, the order of samples, dropout and shifts.
     """
 
     epochs: int
@@ -104,7 +103,7 @@ def train(
     config : TrainingConfig
         The recipe.
     device : torch.device
-        Where to compute; all samples are brought there beforehand.
+        Device; all samples are moved to it first.
     state : Path
         File that holds the state after every epoch; found there, training goes on from it with the same result as an
         undisturbed run, bit for bit on the same machine. It stays until the caller deletes it.
@@ -112,7 +111,7 @@ def train(
     Returns
     -------
     list of Epoch
-        One entry an epoch.
+        One entry per epoch.
     """
     for part in (training, validation):
         _require_samples(part)
@@ -121,8 +120,8 @@ def train(
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     history, best = _restore(state, model, optimiser, config)
     steps = math.ceil(len(training) / config.batch_size)
-    with bar(config.epochs * steps, f"training {state.name.split('.')[0]}", "step") as progress:
-        progress.update(len(history) * steps)
+    description = f"training {state.name.split('.')[0]}"
+    with bar(config.epochs * steps, description, "step", initial=len(history) * steps) as progress:
         while len(history) < config.epochs and not _stalled(history, config.patience):
             loss = _train_epoch(model, optimiser, training, config, len(history), device, progress)
             reached = accuracy(model, validation, device)
@@ -154,7 +153,7 @@ def _require_samples(labelled: Labelled) -> None:
 
 
 def shifted(inputs: Tensor, largest_shift: float, random: torch.Generator) -> Tensor:
-    """Each input moved along its last axis by an own number of cells, zeros filling in; shape unchanged."""
+    """Each input moved along its last axis by its own number of samples or frames, zeros filling in; same shape."""
     reach = int(largest_shift * inputs.shape[-1])
     if reach == 0:
         return inputs
@@ -165,7 +164,7 @@ def shifted(inputs: Tensor, largest_shift: float, random: torch.Generator) -> Te
 
 
 def one_cycle(step: int, steps: int) -> float:
-    """Share of the peak learning rate at a step: linear rise over the first 30 %, then a cosine down to 0."""
+    """Fraction of the peak learning rate at a step: linear rise over the first 30 %, then a cosine down to 0."""
     rise = max(1.0, 0.3 * steps)
     if step < rise:
         return 0.04 + 0.96 * step / rise
@@ -179,7 +178,7 @@ def _train_epoch(
     config: TrainingConfig,
     epoch: int,
     device: torch.device,
-    progress: Any,
+    progress: Progress,
 ) -> float:
     """One pass over the training set; everything random in it depends on seed and epoch alone."""
     model.train()

@@ -3,19 +3,20 @@
 Figures are drawn on the Agg and PDF canvases without pyplot and carry neither date nor version.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
-from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MatplotlibFigure
 
-from audioxai.utils.files import write_bytes
+from audioxai.report.document import Figure
 
-WIDTH_INCHES = 6.3
+SINGLE_INCHES = 3.35
+DOUBLE_INCHES = 6.9
 PNG_DPI = 200
 SETTINGS: Any = {  # Any: Matplotlib types the keys one by one
     "font.family": "DejaVu Sans",
@@ -34,6 +35,10 @@ SETTINGS: Any = {  # Any: Matplotlib types the keys one by one
     "pdf.fonttype": 42,
     "savefig.bbox": None,
 }
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "CreationDate": None, "Producer": None},
+}
 
 
 def settings() -> AbstractContextManager[None]:
@@ -41,27 +46,29 @@ def settings() -> AbstractContextManager[None]:
     return mpl.rc_context(SETTINGS)
 
 
-def new_figure(height_inches: float, width_inches: float = WIDTH_INCHES) -> Figure:
+def new_figure(height_inches: float, width_inches: float) -> MatplotlibFigure:
     """Empty figure with constrained layout."""
-    figure = Figure(figsize=(width_inches, height_inches), dpi=PNG_DPI, layout="constrained")
+    figure = MatplotlibFigure(figsize=(width_inches, height_inches), dpi=PNG_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
-    """Write one figure as ``stem`` with ``.png`` and ``.pdf`` and return both places."""
-    written = []
-    metadata: dict[str, dict[str, Any]] = {
-        "png": {"Software": None},
-        "pdf": {"Creator": None, "CreationDate": None, "Producer": None},
-    }
+def add_title(figure: MatplotlibFigure, *lines: str) -> None:
+    """Title above everything, broken where it would be wider than the figure."""
+    letters = round(13.3 * figure.get_size_inches()[0])
+    figure.suptitle("\n".join(fill(line, letters) for line in lines))
+
+
+def rendered(block: Figure, kinds: Sequence[str] = ("png",)) -> dict[str, bytes]:
+    """Files of a figure, by kind: ``png`` (200 dpi) and ``pdf``; two columns of a page wide, or one."""
     with settings():
-        figure = draw()
-        # Laid out once, so that both formats look the same.
+        figure = block.draw(DOUBLE_INCHES if block.wide else SINGLE_INCHES)
+        # Laid out once, so that all formats look the same.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        for kind, told in metadata.items():
+        files = {}
+        for kind in kinds:
             buffer = BytesIO()
-            figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=told)
-            written.append(write_bytes(stem.with_name(f"{stem.name}.{kind}"), buffer.getvalue()))
-    return written
+            figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=METADATA[kind])
+            files[kind] = buffer.getvalue()
+        return files

@@ -1,15 +1,17 @@
-"""Model card and data card in Markdown: what was trained on what, how well it does for whom, what it is for."""
+"""Model card and data card: what was trained on what, how well it does for whom, what it is for."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from audioxai.report.answer import bullets
-from audioxai.report.style import listed
-from audioxai.report.tables import markdown
+from audioxai.report.document import Block, Bullets, Cell, Document, Paragraph, Section, Table
+from audioxai.report.style import counted, listed, percent
+
+if TYPE_CHECKING:
+    from audioxai.results import ResultSet
 
 FEW_CLIPS = 100
-MOST_SKIPPED_TOLD = 5
+MOST_SKIPPED = 5
+SINGLE = ("speaker", "group")
 
 INTENDED_USE = (
     "To be explained: the models exist so that explanation methods can be compared on them, in the studies of this "
@@ -17,7 +19,7 @@ INTENDED_USE = (
     "As small, quickly trained examples for methods and metrics of one's own.",
 )
 NOT_FOR = (
-    "Recognising digits for anybody: they know ten words, clips of one length, and few speakers and rooms.",
+    "Recognising anything for anybody: they know few classes, clips of one length, and few speakers and rooms.",
     "Telling who speaks, or anything about a speaker; they were neither trained nor tested for that.",
     "Conclusions on explanations of larger or pretrained models.",
 )
@@ -25,275 +27,199 @@ MODEL_LIMITS = (
     "One seed says little: where several were trained, the spread over them is the better measure.",
     "Recordings are cut or padded to one length, scaled to peak 1 and, where the data card says so, trimmed; longer or "
     "noisier sound is unknown to the models.",
-    "An explanation shows what one of these models used, not how people hear digits.",
+    "An explanation shows what one of these models used, not how people hear.",
 )
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a dataset beside its files."""
-
-    what: str
-    origin: str
-    licence: str
+Card = Mapping[str, Any]
 
 
-FACTS: dict[str, Facts] = {
-    "mnist": Facts(
-        "handwritten digits, 28 × 28, 70,000 images", "LeCun, Cortes and Burges 1998", "none stated with the files"
-    ),
-    "audio_mnist": Facts(
-        "digits spoken in English by 60 speakers, 30,000 recordings",
-        "Becker et al. 2018",
-        "MIT, as its repository says",
-    ),
-    "audio_mnist_az": Facts(
-        "digits spoken in Azerbaijani, in AudioMNIST's layout", "recordings that were put there", "as their owner says"
-    ),
-    "fsdd": Facts(
-        "Free Spoken Digit Dataset: 3,000 recordings in English by 6 speakers", "Jackson et al. 2018", "CC BY-SA 4.0"
-    ),
-    "spoken_digits": Facts(
-        "digits spoken by 30 voices of espeak-ng: no people",
-        "made by scripts/prepare_datasets.py",
-        "none asked; the voices are GPL-3 software",
-    ),
-    "digits_8x8": Facts(
-        "scikit-learn's handwritten digits, 8 × 8, resized to 28 × 28", "UCI, Alpaydin and Kaynak 1998", "CC BY 4.0"
-    ),
-}
-UNKNOWN = Facts("", "not known to this project", "not known to this project")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Test clips of a group of speakers, and how many of them a model predicted rightly.
-
-    Attributes
-    ----------
-    attribute, value : str
-        Such as ``gender`` and ``female``; ``speaker`` and a speaker's name for single ones.
-    speakers, clips, correct : int
-        Counts in the test part.
-    """
-
-    attribute: str
-    value: str
-    speakers: int
-    clips: int
-    correct: int
-
-
-@dataclass(frozen=True, eq=False)
-class ModelEntry:
-    """A checkpoint's card and, for recordings, its accuracy for every group of test speakers."""
-
-    card: Mapping[str, Any]
-    groups: Sequence[Group] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class DataEntry:
-    """A dataset as it was used.
-
-    Attributes
-    ----------
-    name, split : str
-        Registered names.
-    stand_in_for : str or None
-        The real dataset that it stands for.
-    speaker_disjoint : bool or None
-        Whether no speaker is in two parts; None for images.
-    samples, speakers : mapping of str to int
-        Part → counts; no speakers for images.
-    groups : mapping of str to mapping
-        Attribute → value → number of speakers.
-    form : str
-        What a sample is, with its units.
-    skipped : sequence of str
-        Files that could not be used, with the reason.
-    fingerprint : str
-        Hash of content, split and reading.
-    """
-
-    name: str
-    split: str
-    stand_in_for: str | None
-    speaker_disjoint: bool | None
-    samples: Mapping[str, int]
-    speakers: Mapping[str, int]
-    groups: Mapping[str, Mapping[str, int]]
-    form: str
-    skipped: Sequence[str]
-    fingerprint: str
-
-
-def model_card(entries: Sequence[ModelEntry]) -> str:
-    """The model card, Markdown without a title."""
-    parts = [
-        f"{len(entries)} classifiers of digits, trained for these studies; each takes sound as it was recorded or an "
-        "image, and carries its spectrogram as first layer.",
-        "### Accuracy",
-        _accuracies([entry.card for entry in entries]),
-        *_by_group(entries),
-        "### Intended use",
-        bullets(list(INTENDED_USE)),
-        "### Not for",
-        bullets(list(NOT_FOR)),
-        "### Limits",
-        bullets([*_of_cues(entries), *_few(entries), *MODEL_LIMITS]),
-        "### Training",
-        _recipes([entry.card for entry in entries]),
+def model_card(results: Sequence["ResultSet"]) -> Document:
+    """The model card of all models that these results explained, each once."""
+    cards = _models(results)
+    sections = [
+        Section(
+            "models",
+            "",
+            [
+                Paragraph(
+                    f"{counted(len(cards), 'classifier')}, trained for these studies; each takes sound as it was "
+                    "recorded or an image, and carries its spectrogram as first layer."
+                )
+            ],
+        ),
+        Section("accuracy", "Accuracy", [_accuracies(cards)]),
+        *_by_group(cards),
+        Section("use", "Intended use", [Bullets(INTENDED_USE)]),
+        Section("not-for", "Not for", [Bullets(NOT_FOR)]),
+        Section("limits", "Limits", [Bullets((*_of_cues(cards), *_few(cards), *MODEL_LIMITS))]),
+        Section("training", "Training", [_recipes(cards)]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return Document("model_card", "Model card", "", sections)
 
 
-def data_card(entries: Sequence[DataEntry]) -> str:
-    """The data card, Markdown without a title."""
-    return "\n\n".join(part for entry in entries for part in _dataset(entry)) + "\n"
+def data_card(results: Sequence["ResultSet"]) -> Document:
+    """The data card of all data sets that these results used, each split once."""
+    found = {
+        (card["data"]["name"], card["data"]["split"]): card["data"] for card in _models(results) if card.get("data")
+    }
+    sections = [
+        Section(f"data-{place}", _named(data), [Bullets(tuple(_facts(data)))])
+        for place, data in enumerate(found.values(), start=1)
+    ]
+    return Document("data_card", "Data card", "", sections)
 
 
-def _accuracies(cards: Sequence[Mapping[str, Any]]) -> str:
-    header = ["Data", "Architecture", "Resolution", "Seed", "Train", "Validation", "Test", "Test samples"]
-    lines = [
-        [
-            _data_of(card),
-            str(card["architecture"]),
-            str(card["resolution"]),
-            str(card["seed"]),
-            *(_percent(card["accuracy"][part]) for part in ("train", "validation", "test")),
-            f"{card['samples']['test']:,}",
-        ]
+def _models(results: Sequence["ResultSet"]) -> list[Card]:
+    keys = ("dataset", "split", "cues", "architecture", "resolution", "seed")
+    found = {
+        tuple(str(card.get(key)) for key in (*keys, "weights_sha256")): card for one in results for card in one.models
+    }
+    return sorted(
+        found.values(), key=lambda card: tuple((card.get(key) is None, card.get(key)) for key in keys if key != "seed")
+    )
+
+
+def _accuracies(cards: Sequence[Card]) -> Table:
+    parts = ("train", "validation", "test")
+    rows = [
+        (
+            *_kind(card),
+            Cell(str(card["seed"])),
+            *(Cell(percent(card["accuracy"].get(part))) for part in parts),
+            Cell(f"{card['samples']['test']:,}" if "test" in card["samples"] else "n/a"),
+        )
         for card in cards
     ]
-    return markdown(header, lines)
+    columns = ("Data", "Architecture", "Resolution", "Seed", "Train", "Validation", "Test", "Test samples")
+    return _table("accuracy", "Accuracy of every model", "Share of samples predicted rightly.", columns, rows)
 
 
-def _by_group(entries: Sequence[ModelEntry]) -> Iterator[str]:
-    grouped = [entry for entry in entries if entry.groups]
+def _by_group(cards: Sequence[Card]) -> Iterator[Section]:
+    grouped = [card for card in cards if card.get("groups")]
     if not grouped:
         return
-    yield "### Accuracy by group of speakers"
-    yield "Of test clips; models of one kind together, with the range over their training seeds where they differ."
-    header = ["Data", "Architecture", "Resolution", "Group", "Speakers", "Clips", "Accuracy"]
-    yield markdown(header, _group_lines(grouped))
-    yield "### Accuracy by speaker"
-    yield "How far single test speakers lie apart."
-    header = ["Data", "Architecture", "Resolution", "Seed", "Speakers", "Lowest", "Median", "Highest"]
-    yield markdown(header, _speaker_lines(grouped))
+    lines, spread = _group_rows(grouped), _single_rows(grouped)
+    blocks: list[Block] = []
+    if lines:
+        text = "Of test clips; models of one kind together, with the range over their training seeds where they differ."
+        by_attribute = ("Data", "Architecture", "Resolution", "Group", "Speakers", "Clips", "Accuracy")
+        blocks.append(_table("groups", "By attribute", text, by_attribute, lines))
+    if spread:
+        columns = ("Data", "Architecture", "Resolution", "Seed", "Speakers", "Lowest", "Median", "Highest")
+        blocks.append(_table("speakers", "By speaker", "How far single test speakers lie apart.", columns, spread))
+    if blocks:
+        yield Section("groups", "Accuracy by group of speakers", blocks)
 
 
-def _group_lines(entries: Sequence[ModelEntry]) -> list[list[str]]:
-    kinds: dict[tuple[str, ...], list[Group]] = {}
-    for entry in entries:
-        for group in entry.groups:
-            if group.attribute != "speaker":
-                told = f"{group.attribute}: {group.value}"
-                kinds.setdefault((*_kind(entry.card), told), []).append(group)
-    lines = []
+def _group_rows(cards: Sequence[Card]) -> list[tuple[Cell, ...]]:
+    kinds: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for card in cards:
+        for group in card["groups"]:
+            if group["attribute"] not in SINGLE:
+                words = f"{group['attribute']}: {group['value']}"
+                kinds.setdefault((*(cell.text for cell in _kind(card)), words), []).append(group)
+    rows = []
     for kind, groups in kinds.items():
-        shares = [group.correct / group.clips for group in groups]
-        told = _percent(sum(shares) / len(shares))
-        spread = f" ({_percent(min(shares))} to {_percent(max(shares))})" if max(shares) > min(shares) else ""
-        lines.append([*kind, str(groups[0].speakers), str(groups[0].clips), told + spread])
-    return lines
+        shares = [group["correct"] / group["clips"] for group in groups]
+        spread = f" ({percent(min(shares))} to {percent(max(shares))})" if max(shares) > min(shares) else ""
+        mean = percent(sum(shares) / len(shares)) + spread
+        rows.append((*map(Cell, kind), Cell(str(groups[0]["groups"])), Cell(str(groups[0]["clips"])), Cell(mean)))
+    return rows
 
 
-def _speaker_lines(entries: Sequence[ModelEntry]) -> list[list[str]]:
-    lines = []
-    for entry in entries:
-        shares = sorted(group.correct / group.clips for group in entry.groups if group.attribute == "speaker")
+def _single_rows(cards: Sequence[Card]) -> list[tuple[Cell, ...]]:
+    rows = []
+    for card in cards:
+        own = [group for group in card["groups"] if group["attribute"] in SINGLE]
+        shares = sorted(group["correct"] / group["clips"] for group in own)
+        if not shares:
+            continue
         middle = (shares[(len(shares) - 1) // 2] + shares[len(shares) // 2]) / 2
-        told = [_percent(share) for share in (shares[0], middle, shares[-1])]
-        lines.append([*_kind(entry.card), str(entry.card["seed"]), str(len(shares)), *told])
-    return lines
+        ends = [Cell(percent(share)) for share in (shares[0], middle, shares[-1])]
+        rows.append((*_kind(card), Cell(str(card["seed"])), Cell(str(len(shares))), *ends))
+    return rows
 
 
-def _of_cues(entries: Iterable[ModelEntry]) -> list[str]:
-    names = sorted({str(entry.card["dataset"]) for entry in entries if str(entry.card["dataset"]).endswith("_cues")})
+def _of_cues(cards: Iterable[Card]) -> list[str]:
+    names = sorted({str(card["dataset"]) for card in cards if card.get("cues")})
     if not names:
         return []
-    return [f"Models of {listed(names)} tell apart cues that were planted in the recordings, not what is said."]
+    return [f"Models of {listed(names)} with planted cues tell the cues apart, not what is said."]
 
 
-def _few(entries: Iterable[ModelEntry]) -> list[str]:
+def _few(cards: Iterable[Card]) -> list[str]:
     few = {
-        f"{group.attribute} {group.value}"
-        for entry in entries
-        for group in entry.groups
-        if group.attribute != "speaker" and group.clips < FEW_CLIPS
+        f"{group['attribute']} {group['value']}"
+        for card in cards
+        for group in card.get("groups") or ()
+        if group["attribute"] not in SINGLE and group["clips"] < FEW_CLIPS
     }
     if not few:
         return []
     return [f"Groups with fewer than {FEW_CLIPS} test clips, whose accuracy is a rough figure: {listed(sorted(few))}."]
 
 
-def _recipes(cards: Sequence[Mapping[str, Any]]) -> str:
-    header = ["Data", "Architecture", "Resolution", "Seed", "Epochs", "Seconds", "Code", "Weights (SHA-256)"]
-    lines = [
-        [
+def _recipes(cards: Sequence[Card]) -> Table:
+    rows = [
+        (
             *_kind(card),
-            str(card["seed"]),
-            str(card["epochs_run"]),
-            f"{card['seconds']:.0f}",
-            str(card["git_commit"]),
-            str(card["weights_sha256"])[:12],
-        ]
+            Cell(str(card["seed"])),
+            Cell(str(card["epochs_run"])),
+            Cell(f"{card['seconds']:.0f}"),
+            Cell(str(card["git_commit"])),
+            Cell(str(card["weights_sha256"])[:12]),
+        )
         for card in cards
     ]
-    return markdown(header, lines)
+    columns = ("Data", "Architecture", "Resolution", "Seed", "Epochs", "Seconds", "Code", "Weights (SHA-256)")
+    return _table("training", "How the models were trained", "Seconds are of the training alone.", columns, rows)
 
 
-def _kind(card: Mapping[str, Any]) -> tuple[str, str, str]:
-    return _data_of(card), str(card["architecture"]), str(card["resolution"])
+def _table(name: str, title: str, caption: str, columns: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> Table:
+    return Table(f"card_{name}", title, caption, columns, tuple(rows), key_columns=4)
 
 
-def _data_of(card: Mapping[str, Any]) -> str:
-    stood = f" (STAND-IN for {card['stand_in_for']})" if card["stand_in_for"] else ""
-    return f"{card['dataset']}, {card['split']}{stood}"
+def _kind(card: Card) -> tuple[Cell, Cell, Cell]:
+    stood = f" (STAND-IN for {card['stand_in_for']})" if card.get("stand_in_for") else ""
+    cues = ", planted cues" if card.get("cues") else ""
+    data = f"{card['dataset']}, {card['split']}{cues}{stood}"
+    return Cell(data), Cell(str(card["architecture"])), Cell(str(card["resolution"]))
 
 
-def _dataset(entry: DataEntry) -> Iterator[str]:
-    facts = FACTS.get(entry.name, UNKNOWN)
-    stood = f" (STAND-IN for {entry.stand_in_for})" if entry.stand_in_for else ""
-    yield f"### {entry.name}{stood}"
-    told = [
-        f"What: {facts.what}." if facts.what else "",
-        f"Origin: {facts.origin}. Licence: {facts.licence}.",
-        f"Sample: {entry.form}.",
-        f"Split {entry.split}: {_counts(entry)}.{_disjoint(entry.speaker_disjoint)}",
-        *(f"Speakers by {name}: {_listed_counts(values)}." for name, values in entry.groups.items()),
-        _skipped(entry.skipped),
-        f"Fingerprint of content, split and reading: `{entry.fingerprint}`.",
-    ]
-    if entry.stand_in_for:
-        told.append(f"It shows that the experiments run and says nothing about {entry.stand_in_for}.")
-    yield bullets([line for line in told if line])
+def _named(data: Mapping[str, Any]) -> str:
+    return str(data["name"]) + (f" (STAND-IN for {data['stand_in_for']})" if data.get("stand_in_for") else "")
 
 
-def _counts(entry: DataEntry) -> str:
+def _facts(data: Mapping[str, Any]) -> Iterator[str]:
+    if data.get("description"):
+        yield f"What: {data['description']}."
+    yield f"Origin: {data.get('origin') or 'not known'}. Licence: {data.get('licence') or 'not known'}."
+    yield f"Sample: {data['form']}."
+    yield f"Split {data['split']}: {_counts(data)}.{_disjoint(data.get('group_disjoint'))}"
+    for name, values in (data.get("attributes") or {}).items():
+        yield f"Groups by {name}: {listed([f'{value} {count}' for value, count in values.items()])}."
+    yield _skipped(data.get("skipped") or ())
+    yield f"Fingerprint of content, split and reading: `{data['fingerprint']}`."
+    if data.get("stand_in_for"):
+        yield f"It shows that the experiments run and says nothing about {data['stand_in_for']}."
+
+
+def _counts(data: Mapping[str, Any]) -> str:
+    groups = data.get("groups") or {}
     return "; ".join(
-        f"{count:,} {part}" + (f" by {entry.speakers[part]} speakers" if part in entry.speakers else "")
-        for part, count in entry.samples.items()
+        f"{count:,} {part}" + (f" of {counted(groups[part], 'group')}" if groups.get(part) else "")
+        for part, count in data["samples"].items()
     )
 
 
-def _disjoint(speaker_disjoint: bool | None) -> str:
-    if speaker_disjoint is None:
+def _disjoint(group_disjoint: bool | None) -> str:
+    if group_disjoint is None:
         return ""
-    return " No speaker is in two parts." if speaker_disjoint else " Speakers are shared between the parts."
-
-
-def _listed_counts(values: Mapping[str, int]) -> str:
-    return listed([f"{value} {count}" for value, count in values.items()])
+    return " No group is in two parts." if group_disjoint else " Groups are shared between the parts."
 
 
 def _skipped(skipped: Sequence[str]) -> str:
     if not skipped:
         return "No file was skipped."
-    more = f" and {len(skipped) - MOST_SKIPPED_TOLD} more" if len(skipped) > MOST_SKIPPED_TOLD else ""
-    return f"Skipped files, {len(skipped)}: {'; '.join(skipped[:MOST_SKIPPED_TOLD])}{more}."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    more = f" and {len(skipped) - MOST_SKIPPED} more" if len(skipped) > MOST_SKIPPED else ""
+    return f"Skipped files, {len(skipped)}: {'; '.join(skipped[:MOST_SKIPPED])}{more}."

@@ -6,7 +6,7 @@ CSV and JSON of it. A caption belongs to its table or figure and is written once
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -65,6 +65,11 @@ class Table:
         How many of the first columns tell rows apart.
     frame : DataFrame or None
         The same numbers at full precision, for CSV and JSON; made of the cells' texts if None.
+    terminal : str or None
+        Line below the table where it is printed in a terminal; None keeps it from being printed there.
+
+    Headings ``group: column`` that follow each other share their group where there is room for two lines. A cell that
+    ends in ``*`` is marked.
     """
 
     name: str
@@ -74,6 +79,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     key_columns: int = 1
     frame: pd.DataFrame | None = None
+    terminal: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +106,7 @@ class Figure:
 
 
 Block = Paragraph | Bullets | Table | Figure
+Kind = TypeVar("Kind", Paragraph, Bullets, Table, Figure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +147,8 @@ class Document:
         Numbers for programs, by name: a frame, or anything that JSON can hold.
     context : mapping
         Where the numbers come from: command, profile, commit, version, settings.
+    shown : tuple of str
+        Methods whose attributions a gallery offers, those that it opens with first; empty leaves the choice to it.
     """
 
     name: str
@@ -149,7 +158,8 @@ class Document:
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, object] = field(default_factory=dict)
     context: Mapping[str, object] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
 
-    def blocks(self, kind: type[Block]) -> Iterator[Block]:
+    def blocks(self, kind: type[Kind]) -> Iterator[Kind]:
         """Blocks of one kind, in reading order."""
         return (block for section in self.sections for block in section.blocks if isinstance(block, kind))

@@ -1,275 +1,57 @@
-"""Figures of Objective 1, each as PNG (200 dpi) and PDF for a page 6.3 inches wide.
+"""Figures of scores: heat maps, curves over the resolution, forests of differences, and cost against score.
 
 Conventions
 -----------
-Figures are drawn on the Agg and PDF canvases without pyplot, carry no date and are the same bytes for the same rows.
-Methods keep their Okabe–Ito colour and marker everywhere; nothing is told by colour alone.
+Every function takes the width in inches last and returns the figure. Methods keep their colour and marker everywhere;
+nothing depends on colour alone. Controls stand apart and are never ranked: what ignores the model is stable for free.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from textwrap import fill
-from typing import Any, Literal
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap, ListedColormap, Normalize
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
-from audioxai.report.answer import matched
-from audioxai.report.canvas import WIDTH_INCHES, new_figure, save, settings
-from audioxai.report.sources import dataset_name
-from audioxai.report.style import (
-    METHODS,
-    METRICS,
-    MODALITIES,
-    Directions,
-    arrow,
-    in_order,
-    method_style,
-    metric_style,
-    number,
-)
-from audioxai.report.tables import cell_means, modality_differences, prepared
-from audioxai.utils.errors import UserError
+from audioxai.report.canvas import add_title, new_figure, settings
+from audioxai.report.style import MARKERS, Style, number
 
 UNCOLOURED = "#eeeeee"
-FREQUENCY_TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
-CLIP_PERCENTILE = 99.5
-ATTRIBUTION_COLOURS = "RdBu_r"
-# No darker than mid-grey, so that both ends of the attribution colours stand out from it.
-BACKGROUND_COLOURS = LinearSegmentedColormap.from_list("background", ["white", "#8c8c8c"])
-PAIR_MARKERS = ("o", "s", "^", "D", "v", "P")
-PAIR_COLOURS = ("#56B4E9", "#0072B2", "#000000", "#E69F00", "#D55E00", "#009E73")
-
-Axis = tuple[str, str, Sequence[float]]
-Floats = NDArray[np.float64]
+MOST_COLUMNS = 7
+SERIES_COLOURS = ("#56B4E9", "#0072B2", "#000000", "#E69F00", "#D55E00", "#009E73")
 
 
-@dataclass(frozen=True, eq=False)
-class Overlay:
-    """One sample's input with every method's attributions, for one figure.
+def heat_map(cells: pd.DataFrame, style: Style, panel: str, title: str, width_inches: float) -> Figure:
+    """Means of every method by every metric, coloured by the rank in their column; a panel per value of ``panel``.
 
-    Attributes
-    ----------
-    title : str
-        Title of the figure and, made plain, its file name; names stand-in data where they are shown.
-    inputs : ndarray, shape (rows, columns)
-        The input, in ``value_unit``.
-    attributions : mapping of str to ndarray, each (rows, columns)
-        Method → signed attributions.
-    row_axis, column_axis : tuple of (name, unit, coordinates)
-        Meaning of rows and columns; one coordinate an index, not necessarily evenly spaced. Rows in ``Hz`` are drawn
-        upwards, all others downwards.
-    value_unit : str
-        Unit of ``inputs``.
-    notes : mapping of str to str
-        Method → what stands under its name.
+    ``cells`` has the columns of an estimate with ``method``, ``metric`` and ``panel``. Panels are broken where they
+    have more metrics than a page is wide.
     """
-
-    title: str
-    inputs: Floats
-    attributions: Mapping[str, Floats]
-    row_axis: Axis
-    column_axis: Axis
-    value_unit: str
-    notes: Mapping[str, str] = field(default_factory=dict)
-
-
-def write_all(rows: pd.DataFrame, overlays: Sequence[Overlay], directions: Directions, destination: Path) -> list[Path]:
-    """Every figure of Objective 1 as PNG and PDF.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Result rows; see :mod:`audioxai.report.tables`.
-    overlays : sequence of Overlay
-        Samples to show.
-    directions : mapping
-        Metric → whether higher is better, None where neither end is.
-    destination : Path
-        Folder, made where it is missing.
-
-    Returns
-    -------
-    list of Path
-        Files written, in a fixed order. What the rows cannot show (one modality, one resolution) is left out.
-
-    Raises
-    ------
-    UserError
-        As :func:`audioxai.report.tables.gather`, if two overlays share a title, or if a file cannot be written.
-    """
-    tidy = prepared(rows)
-    cells = cell_means(tidy)
-    differences = modality_differences(tidy, directions)
-    names = {modality: dataset_name(rows, modality) for modality in in_order(cells["modality"], MODALITIES)}
-    drawn: dict[str, Callable[[], Figure]] = {
-        f"heatmap_{modality}": partial(heat_map, cells[cells["modality"] == modality], directions, name)
-        for modality, name in names.items()
-    }
-    if cells.groupby("modality")["resolution"].nunique().max() > 1:
-        drawn["resolution_curves"] = partial(resolution_curves, cells, directions, names)
-    if not differences.empty:
-        drawn["audio_minus_image"] = partial(difference_forest, differences, directions, names)
-    written = [path for name, draw in drawn.items() for path in save(draw, destination / name)]
-    return written + write_overlays(overlays, destination)
-
-
-def write_overlays(overlays: Sequence[Overlay], destination: Path) -> list[Path]:
-    """Every sample's attributions as PNG and PDF, ``overlay_<title>``.
-
-    Raises
-    ------
-    UserError
-        If two overlays share a title, or a file cannot be written.
-    """
-    named: dict[str, Overlay] = {}
-    for overlay in overlays:
-        if named.setdefault(f"overlay_{_plain(overlay.title)}", overlay) is not overlay:
-            raise UserError(f"two overlays are titled {overlay.title!r}; give every overlay a title of its own")
-    return [
-        path
-        for name, overlay in named.items()
-        for path in save(partial(attribution_overlay, overlay), destination / name)
-    ]
-
-
-def heat_map(cells: pd.DataFrame, directions: Directions, dataset: str) -> Figure:
-    """Method × metric table of one modality, a panel a resolution, coloured by the rank of the mean in its column."""
     with settings():
-        resolutions = sorted(cells["resolution"].unique())
-        metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
-        figure = new_figure(0.75 + len(resolutions) * (0.3 + 0.29 * len(methods)))
-        panels = figure.subplots(len(resolutions), 1, squeeze=False)[:, 0]
-        colours = rank_colours(len(methods))
-        for axes, resolution in zip(panels, resolutions, strict=True):
-            image = heat_panel(axes, cells[cells["resolution"] == resolution], methods, metrics, directions, colours)
-            axes.set_title(f"{str(cells['modality'].iloc[0]).capitalize()}, {resolution} × {resolution}", loc="left")
-        for axes in panels[:-1]:
-            axes.set_xticklabels([])
-        bar = figure.colorbar(image, ax=list(panels), location="bottom", aspect=45, shrink=0.55, pad=0.015)
-        bar.set_ticks(list(range(1, len(methods) + 1)))
+        methods, metrics = style.ordered_methods(cells["method"]), style.ordered_metrics(cells["metric"])
+        parts = [metrics[start : start + MOST_COLUMNS] for start in range(0, len(metrics), MOST_COLUMNS)]
+        panels = [(value, part) for value in dict.fromkeys(cells[panel]) for part in parts]
+        figure = new_figure(0.75 + len(panels) * (0.55 + 0.26 * len(methods)), width_inches)
+        grid = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+        count = sum(not style.is_control(method) for method in methods) or 1
+        for axes, (value, part) in zip(grid, panels, strict=True):
+            image = heat_panel(axes, cells[cells[panel] == value], methods, part, style, rank_colours(count))
+            axes.set_title(str(value), loc="left")
+        bar = figure.colorbar(image, ax=list(grid), location="bottom", aspect=45, shrink=0.55, pad=0.015)
+        bar.set_ticks([1, count] if count > 1 else [1])
+        bar.minorticks_off()
         bar.ax.tick_params(length=0)
-        bar.set_label("rank of the mean within its column, 1 = best; columns without a better end stay grey")
-        add_title(figure, f"{dataset}: mean ± half-width of the 95 % interval")
+        bar.set_label("rank of the mean within its column, 1 = best; grey: not ranked")
+        add_title(figure, title)
         return figure
-
-
-def resolution_curves(cells: pd.DataFrame, directions: Directions, datasets: Mapping[str, str]) -> Figure:
-    """Mean against resolution, metrics down and modalities across; ribbons are 95 % intervals."""
-    with settings():
-        metrics, methods = in_order(cells["metric"], METRICS), in_order(cells["method"], METHODS)
-        modalities = in_order(cells["modality"], MODALITIES)
-        figure = new_figure(0.75 + 1.35 * len(metrics))
-        grid = figure.subplots(len(metrics), len(modalities), sharex="col", sharey="row", squeeze=False)
-        for line, metric in zip(grid, metrics, strict=True):
-            for axes, modality in zip(line, modalities, strict=True):
-                own = cells[(cells["metric"] == metric) & (cells["modality"] == modality)]
-                curve_panel(axes, own, methods, "-" if modality == "audio" else "--")
-            line[0].set_ylabel(two_lines(metric_style(metric).name) + arrow(metric, directions))
-        for axes, modality in zip(grid[0], modalities, strict=True):
-            axes.set_title(f"{modality.capitalize()}: {datasets[modality]}")
-        for axes in grid[-1]:
-            axes.set_xlabel("resolution (rows)")
-        figure.align_ylabels(list(grid[:, 0]))
-        handles = [method_handle(method) for method in methods]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
-        return figure
-
-
-def difference_forest(differences: pd.DataFrame, directions: Directions, datasets: Mapping[str, str]) -> Figure:
-    """Audio − image for every method, a panel a metric; filled markers where the interval excludes zero."""
-    with settings():
-        metrics, methods = in_order(differences["metric"], METRICS), in_order(differences["method"], METHODS)
-        pairs = differences[["audio_resolution", "image_resolution"]].drop_duplicates().to_numpy().tolist()
-        columns = min(3, len(metrics))
-        lines = math.ceil(len(metrics) / columns)
-        figure = new_figure(0.9 + lines * (0.5 + 0.28 * len(methods)))
-        grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
-        for axes, metric in zip(grid.flat, metrics, strict=False):
-            _forest_panel(axes, differences[differences["metric"] == metric], methods, pairs)
-            name = metric_style(metric).name
-            axes.set_title(name if len(name) <= 25 else two_lines(name))
-            axes.set_xlabel(_better_side(directions.get(metric)))
-        for axes in grid.flat[len(metrics) :]:
-            axes.set_visible(False)
-        handles = [
-            *(_pair_handle(position, f"resolution {matched(*pair)}") for position, pair in enumerate(pairs)),
-            Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", label="interval excludes 0"),
-            Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", mfc="white", label="includes 0"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, columnspacing=1.2)
-        add_title(figure, "Difference of means, audio − image, with its 95 % interval", *_named(datasets))
-        return figure
-
-
-def attribution_overlay(overlay: Overlay, width_inches: float = WIDTH_INCHES) -> Figure:
-    """The input, then every method's attributions over the input in grey, on a page or column of this width.
-
-    Attributions are divided by the 99.5th percentile of their absolute values, each map by its own, so panels compare
-    where methods look and not how strongly.
-    """
-    with settings():
-        methods = in_order(overlay.attributions, METHODS)
-        columns = min(4, len(methods) + 1)
-        lines = math.ceil((len(methods) + 1) / columns)
-        panel_inches = 1.45 if _is_image(overlay) else 1.3
-        figure = new_figure(0.95 + lines * (0.28 + 0.12 * bool(overlay.notes) + panel_inches), width_inches)
-        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-        panels = list(grid.flat)
-        shown = _show_input(panels[0], overlay, "gray" if _is_image(overlay) else "magma")
-        panels[0].set_title("Input")
-        for axes, method in zip(panels[1:], methods, strict=False):
-            _show_attributions(axes, overlay, overlay.attributions[method])
-            axes.set_title("\n".join([method_style(method).name, *_note(overlay, method)]))
-        for axes in panels[len(methods) + 1 :]:
-            axes.set_visible(False)
-        _label_axes(grid, overlay, len(methods) + 1)
-        middle = max(1, columns // 2)
-        left, right = list(grid[:, :middle].flat), list(grid[:, middle:].flat)
-        _colour_bar(figure, shown, left, f"input ({overlay.value_unit})")
-        if right:
-            scale = ScalarMappable(Normalize(-1, 1), ATTRIBUTION_COLOURS)
-            bar = _colour_bar(figure, scale, right, "attribution ÷ 99.5th percentile of its size", extend="both")
-            bar.set_ticks([-1, -0.5, 0, 0.5, 1])
-        add_title(figure, overlay.title)
-        return figure
-
-
-def _note(overlay: Overlay, method: str) -> list[str]:
-    return [overlay.notes[method]] if method in overlay.notes else []
-
-
-def add_title(figure: Figure, *lines: str) -> None:
-    """Title above everything, broken where it would be wider than the figure."""
-    letters = round(84 * figure.get_size_inches()[0] / WIDTH_INCHES)
-    figure.suptitle("\n".join(fill(line, letters) for line in lines))
-
-
-def _named(datasets: Mapping[str, str]) -> list[str]:
-    return [f"{modality}: {name}" for modality, name in datasets.items()]
-
-
-def _plain(title: str) -> str:
-    words = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in title.lower()).split()
-    return "_".join(words) or "untitled"
-
-
-def rank_colours(count: int) -> ListedColormap:
-    """Dark blue for the best to nearly white for the last: in grey, darker is better too."""
-    return ListedColormap(mpl.colormaps["Blues"](np.linspace(0.85, 0.05, count)))
 
 
 def heat_panel(
@@ -277,43 +59,198 @@ def heat_panel(
     cells: pd.DataFrame,
     methods: Sequence[str],
     metrics: Sequence[str],
-    directions: Directions,
+    style: Style,
     colours: ListedColormap,
 ) -> AxesImage:
-    """Means with half-widths, coloured by the rank within their column; ``colours`` has one a rank."""
+    """Means with half-widths, coloured by their rank within their column; ``colours`` has one per rank.
+
+    Controls are not ranked and stand below a line; columns of metrics without direction are not ranked either.
+    """
     entries = {(row["method"], row["metric"]): row for row in cells.to_dict("records")}
+    ranked = [method for method in methods if not style.is_control(method)]
     ranks = np.full((len(methods), len(metrics)), np.nan)
     for column, metric in enumerate(metrics):
-        higher_is_better = directions.get(metric)
+        higher_is_better = style.direction(metric)
         if higher_is_better is not None:
-            means = pd.Series(
-                [entries.get((method, metric), {}).get("mean", np.nan) for method in methods], dtype=float
-            )
-            ranks[:, column] = means.rank(ascending=not higher_is_better, method="min")
+            means = pd.Series([entries.get((method, metric), {}).get("mean", np.nan) for method in ranked], dtype=float)
+            found = means.rank(ascending=not higher_is_better, method="min")
+            ranks[[methods.index(method) for method in ranked], column] = found
     axes.set_facecolor(UNCOLOURED)
-    norm = BoundaryNorm(np.arange(0.5, len(methods) + 1), len(methods))
-    image = axes.imshow(ranks, cmap=colours, norm=norm, aspect="auto")
+    image = axes.imshow(ranks, cmap=colours, norm=BoundaryNorm(np.arange(0.5, colours.N + 1), colours.N), aspect="auto")
     for (line, column), rank in np.ndenumerate(ranks):
         row = entries.get((methods[line], metrics[column]))
-        dark = not np.isnan(rank) and rank <= 0.45 * len(methods)
-        text = "" if row is None else _mean_and_half_width(row["mean"], row["low"], row["high"])
-        axes.text(column, line, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
-    axes.set_xticks(
-        range(len(metrics)), [two_lines(metric_style(metric).name) + arrow(metric, directions) for metric in metrics]
-    )
-    axes.set_yticks(range(len(methods)), [method_style(method).name for method in methods])
+        dark = not np.isnan(rank) and rank <= 0.45 * colours.N
+        text = "–" if row is None else _mean_and_half_width(row["mean"], row["low"], row["high"])
+        axes.text(column, line, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
+    letters = max(12, 80 // max(5, len(metrics)))
+    headings = [
+        fill(style.metric(metric), letters, break_long_words=False) + _arrow(metric, style) for metric in metrics
+    ]
+    axes.set_xticks(range(len(metrics)), headings)
+    axes.set_yticks(range(len(methods)), [style.method(method) for method in methods])
     axes.tick_params(length=0)
     axes.set_xticks(np.arange(0.5, len(metrics) - 1), minor=True)
     axes.set_yticks(np.arange(0.5, len(methods) - 1), minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
+    if 0 < len(ranked) < len(methods):
+        axes.axhline(len(ranked) - 0.5, color="black", linewidth=0.8)
     return image
 
 
-def _mean_and_half_width(mean: float, low: float, high: float) -> str:
-    half = (high - low) / 2
-    return number(mean) if math.isnan(half) else f"{number(mean)} ± {number(half)}"
+def rank_colours(count: int) -> ListedColormap:
+    """Dark blue for the best to nearly white for the last: in grey, darker is better too."""
+    return ListedColormap(mpl.colormaps["Blues"](np.linspace(0.85, 0.05, count)))
+
+
+def curves(cells: pd.DataFrame, style: Style, panel: str, x_label: str, width_inches: float) -> Figure:
+    """Mean with its interval against a number that doubles, column ``x``: metrics down, values of ``panel`` across."""
+    with settings():
+        metrics, methods = style.ordered_metrics(cells["metric"]), style.ordered_methods(cells["method"])
+        panels = list(dict.fromkeys(cells[panel]))
+        figure = new_figure(0.75 + 1.35 * len(metrics), width_inches)
+        grid = figure.subplots(len(metrics), len(panels), sharex="col", sharey="row", squeeze=False)
+        for line, metric in zip(grid, metrics, strict=True):
+            for place, (axes, value) in enumerate(zip(line, panels, strict=True)):
+                own = cells[(cells["metric"] == metric) & (cells[panel] == value)]
+                curve_panel(axes, own, methods, style, "--" if place % 2 else "-")
+            line[0].set_ylabel(two_lines(style.metric(metric)) + _arrow(metric, style))
+        for axes, value in zip(grid[0], panels, strict=True):
+            axes.set_title(str(value))
+        for axes in grid[-1]:
+            axes.set_xlabel(x_label)
+        figure.align_ylabels(list(grid[:, 0]))
+        legend(figure, methods, style)
+        return figure
+
+
+def curve_panel(
+    axes: Axes, cells: pd.DataFrame, methods: Sequence[str], style: Style, line_style: Literal["-", "--"] = "-"
+) -> None:
+    """One line with its ribbon per method, over a column ``x`` of numbers that double."""
+    for method in methods:
+        own = cells[cells["method"] == method].sort_values("x")
+        colour = style.colour(method)
+        axes.fill_between(own["x"], own["low"], own["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.plot(
+            own["x"], own["mean"], line_style, color=colour, marker=style.marker(method), markersize=4, linewidth=1
+        )
+    axes.set_xscale("log", base=2)
+    places = sorted(cells["x"].unique())
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.margins(x=0.06)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def forest(
+    table: pd.DataFrame,
+    style: Style,
+    series: str,
+    right: str,
+    title: str,
+    width_inches: float,
+    series_label: Callable[[str], str] = str,
+    row: str = "first",
+) -> Figure:
+    """Differences with their intervals, a panel per metric, rows of methods; filled markers where the rule decides.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``row``, ``series``, ``metric``, ``mean``, ``low``, ``high`` and ``outcome``.
+    style : Style
+        Names, order and directions.
+    series : str
+        Column whose values share a row and differ by colour and marker.
+    right : str
+        What is better, or higher, towards the right. Axes of metrics where lower is better run the other way, so that
+        right is always better for it.
+    title : str
+        Above everything.
+    width_inches : float
+        Width of the figure.
+    series_label : callable
+        Makes the legend's text of a value of ``series``.
+    row : str
+        Column of the methods.
+    """
+    with settings():
+        metrics, methods = style.ordered_metrics(table["metric"]), style.ordered_methods(table[row])
+        values = list(dict.fromkeys(table[series]))
+        columns = min(3, len(metrics))
+        lines = math.ceil(len(metrics) / columns)
+        step = max(0.2, 0.09 * len(values))
+        figure = new_figure(0.9 + lines * (0.5 + step * len(methods)), width_inches)
+        grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes, metric in zip(grid.flat, metrics, strict=False):
+            own = table[table["metric"] == metric].assign(row=table[row], series=table[series])
+            _forest_panel(axes, own, methods, values, style)
+            name, direction = style.metric(metric), style.direction(metric)
+            axes.set_title(name if len(name) <= 25 else two_lines(name))
+            axes.set_xlabel(f"{right} {'higher' if direction is None else 'better'} →")
+            if direction is False:
+                axes.invert_xaxis()
+        for axes in grid.flat[len(metrics) :]:
+            axes.set_visible(False)
+        handles = [
+            *(_series_handle(place, series_label(value)) for place, value in enumerate(values)),
+            Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", label="interval excludes 0"),
+            Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", mfc="white", label="includes 0"),
+        ]
+        columns = max(1, min(len(handles), int(width_inches / 1.35)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, columnspacing=1.2)
+        add_title(figure, title)
+        return figure
+
+
+def cost_against_score(table: pd.DataFrame, style: Style, score_label: str, width_inches: float) -> Figure:
+    """Mean score with its interval against the model passes of one map, a panel per value of the column ``panel``.
+
+    ``table`` has the columns of an estimate with ``panel``, ``method`` and ``passes``. The axis is linear up to one
+    pass, since controls take none, and doubles from there on.
+    """
+    with settings():
+        methods, panels = style.ordered_methods(table["method"]), list(dict.fromkeys(table["panel"]))
+        columns = min(3, len(panels))
+        lines = math.ceil(len(panels) / columns)
+        figure = new_figure(2.2 * lines + 0.4 + 0.17 * math.ceil(len(methods) / 4), width_inches)
+        grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes, panel in zip(grid.flat, panels, strict=False):
+            _cost_panel(axes, table[table["panel"] == panel], style)
+            axes.set_title(str(panel))
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        for line in grid:
+            line[0].set_ylabel(score_label)
+        legend(figure, methods, style, line_style="")
+        return figure
+
+
+def legend(figure: Figure, methods: Sequence[str], style: Style, line_style: Literal["-", ""] = "-") -> None:
+    """Names of the methods below the figure."""
+    longest = max(len(style.method(method)) for method in methods)
+    columns = max(1, min(4, int(figure.get_size_inches()[0] / (0.5 + 0.06 * longest))))
+    handles = [method_handle(method, style, line_style) for method in methods]
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def method_handle(method: str, style: Style, line_style: Literal["-", ""] = "-") -> Line2D:
+    """How a legend shows a method."""
+    return Line2D(
+        [],
+        [],
+        color=style.colour(method),
+        marker=style.marker(method),
+        markersize=4,
+        linewidth=1,
+        linestyle=line_style,
+        label=style.method(method),
+    )
 
 
 def two_lines(name: str) -> str:
@@ -325,164 +262,54 @@ def two_lines(name: str) -> str:
     return f"{name[:place]}\n{name[place + 1 :]}"
 
 
-def curve_panel(axes: Axes, cells: pd.DataFrame, methods: Sequence[str], line_style: Literal["-", "--"]) -> None:
-    """One line with its ribbon a method, over a column ``resolution`` of numbers that double."""
-    for method in methods:
-        own = cells[cells["method"] == method].sort_values("resolution")
-        style = method_style(method)
-        axes.fill_between(own["resolution"], own["low"], own["high"], color=style.colour, alpha=0.15, linewidth=0)
-        axes.plot(
-            own["resolution"],
-            own["mean"],
-            line_style,
-            color=style.colour,
-            marker=style.marker,
-            markersize=4,
-            linewidth=1,
-        )
-    axes.set_xscale("log", base=2)
-    resolutions = sorted(cells["resolution"].unique())
-    axes.set_xticks(resolutions, [str(resolution) for resolution in resolutions])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(MaxNLocator(4))
-    axes.margins(x=0.06)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def _arrow(metric: str, style: Style) -> str:
+    return {True: " ↑", False: " ↓", None: ""}[style.direction(metric)]
 
 
-def method_handle(method: str) -> Line2D:
-    """How a legend shows a method."""
-    style = method_style(method)
-    return Line2D(
-        [],
-        [],
-        color=style.colour,
-        marker=style.marker,
-        markersize=4,
-        linewidth=1,
-        label=style.name,
-    )
+def _mean_and_half_width(mean: float, low: float, high: float) -> str:
+    half = (high - low) / 2
+    return number(mean) if math.isnan(half) else f"{number(mean)} ± {number(half)}"
 
 
-def _pair_handle(position: int, label: str) -> Line2D:
-    colour, marker = PAIR_COLOURS[position % 6], PAIR_MARKERS[position % 6]
+def _series_handle(place: int, label: str) -> Line2D:
+    colour, marker = SERIES_COLOURS[place % len(SERIES_COLOURS)], MARKERS[place % len(MARKERS)]
     return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1, label=label)
 
 
 def _forest_panel(
-    axes: Axes, differences: pd.DataFrame, methods: Sequence[str], pairs: Sequence[Sequence[int]]
+    axes: Axes, table: pd.DataFrame, methods: Sequence[str], values: Sequence[object], style: Style
 ) -> None:
     axes.axvline(0, color="#888888", linewidth=0.8)
-    for row in differences.to_dict("records"):
-        position = pairs.index([row["audio_resolution"], row["image_resolution"]])
-        height = methods.index(row["method"]) + (position - (len(pairs) - 1) / 2) * 0.75 / len(pairs)
-        colour, marker = PAIR_COLOURS[position % 6], PAIR_MARKERS[position % 6]
-        decided = row["low"] > 0 or row["high"] < 0
+    for row in table.to_dict("records"):
+        place = values.index(row["series"])
+        height = methods.index(row["row"]) + (place - (len(values) - 1) / 2) * 0.75 / len(values)
+        colour, marker = SERIES_COLOURS[place % len(SERIES_COLOURS)], MARKERS[place % len(MARKERS)]
+        face = "white" if row["outcome"] == "undecided" else colour
         axes.plot([row["low"], row["high"]], [height, height], color=colour, linewidth=1)
-        axes.plot(
-            row["mean"],
-            height,
-            color=colour,
-            marker=marker,
-            markersize=3.5,
-            mfc=colour if decided else "white",
-            mew=0.8,
-        )
+        axes.plot(row["mean"], height, color=colour, marker=marker, markersize=3.5, mfc=face, mew=0.8)
     for height in np.arange(0.5, len(methods) - 1):
         axes.axhline(height, color="#e4e4e4", linewidth=0.5)
-    axes.set_yticks(range(len(methods)), [method_style(method).name for method in methods])
+    axes.set_yticks(range(len(methods)), [style.method(method) for method in methods])
     axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _better_side(higher_is_better: bool | None) -> str:
-    return {
-        True: "audio better →",
-        False: "← audio better",
-        None: "audio higher →",
-    }[higher_is_better]
-
-
-def _is_image(overlay: Overlay) -> bool:
-    return overlay.row_axis[1] != "Hz"
-
-
-def _origin(overlay: Overlay) -> Literal["upper", "lower"]:
-    return "upper" if _is_image(overlay) else "lower"
-
-
-def _aspect(overlay: Overlay) -> Literal["equal", "auto"]:
-    return "equal" if _is_image(overlay) else "auto"
-
-
-def _show_input(axes: Axes, overlay: Overlay, colours: str | LinearSegmentedColormap) -> AxesImage:
-    return axes.imshow(
-        overlay.inputs, cmap=colours, origin=_origin(overlay), aspect=_aspect(overlay), interpolation="nearest"
-    )
-
-
-def _show_attributions(axes: Axes, overlay: Overlay, attributions: Floats) -> None:
-    """Attributions in red and blue, transparent towards zero, over the input in grey."""
-    _show_input(axes, overlay, BACKGROUND_COLOURS)
-    sizes = np.abs(attributions)
-    scale = float(np.percentile(sizes, CLIP_PERCENTILE)) or float(sizes.max()) or 1.0
-    shares = np.clip(attributions / scale, -1, 1)
-    axes.imshow(
-        shares,
-        cmap=ATTRIBUTION_COLOURS,
-        vmin=-1,
-        vmax=1,
-        alpha=np.sqrt(np.abs(shares)),
-        origin=_origin(overlay),
-        aspect=_aspect(overlay),
-        interpolation="nearest",
-    )
-
-
-def _colour_bar(
-    figure: Figure,
-    shown: ScalarMappable,
-    panels: Sequence[Axes],
-    label: str,
-    extend: Literal["neither", "both"] = "neither",
-) -> Colorbar:
-    """Bar below half of the figure, its label broken where it would be wider than that."""
-    told = fill(label, round(7 * figure.get_size_inches()[0]))
-    return figure.colorbar(
-        shown, ax=list(panels), location="bottom", aspect=28, pad=0.02, shrink=0.9, label=told, extend=extend
-    )
-
-
-def _label_axes(grid: NDArray[Any], overlay: Overlay, used: int) -> None:
-    (row_name, row_unit, rows), (column_name, column_unit, columns) = overlay.row_axis, overlay.column_axis
-    axes = grid[0, 0]
-    if _is_image(overlay):
-        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    else:
-        wanted = [hertz for hertz in FREQUENCY_TICKS_HZ if rows[0] <= hertz <= rows[-1]]
-        _place_ticks(axes.yaxis, wanted, rows, least_distance=0.08)
-        seconds = MaxNLocator(3).tick_values(columns[0], columns[-1])
-        _place_ticks(axes.xaxis, [s for s in seconds if columns[0] <= s <= columns[-1]], columns, least_distance=0.0)
-    for line in grid:
-        line[0].set_ylabel(f"{row_name} ({row_unit})")
-    for column in range(grid.shape[1]):
-        lowest = max(line for line in range(grid.shape[0]) if line * grid.shape[1] + column < used)
-        grid[lowest, column].set_xlabel(f"{column_name} ({column_unit})")
-        grid[lowest, column].tick_params(labelbottom=True)
-
-
-def _place_ticks(axis: Any, wanted: Sequence[float], coordinates: Sequence[float], least_distance: float) -> None:
-    """Ticks at the fractional indices of ``wanted`` coordinates, those too near to the last one left out."""
-    places: list[float] = []
-    labels = []
-    for value in wanted:
-        place = float(np.interp(value, coordinates, np.arange(len(coordinates))))
-        if not places or place - places[-1] >= least_distance * len(coordinates):
-            places.append(place)
-            labels.append(f"{value:g}")
-    axis.set_major_locator(FixedLocator(places))
-    axis.set_ticklabels(labels)
+def _cost_panel(axes: Axes, table: pd.DataFrame, style: Style) -> None:
+    for row in table.to_dict("records"):
+        colour = style.colour(row["method"])
+        axes.plot([row["passes"]] * 2, [row["low"], row["high"]], color=colour, linewidth=0.9)
+        axes.plot(row["passes"], row["mean"], marker=style.marker(row["method"]), color=colour, markersize=5)
+    axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.7)
+    largest = int(table["passes"].max())
+    ticks = [0, *(2**power for power in range(max(1, largest.bit_length() + 1)))]
+    axes.xaxis.set_major_locator(FixedLocator(ticks[:1] + ticks[1 :: 1 + len(ticks) // 9]))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(-0.3, largest * 1.4 + 0.3)
+    axes.axhline(0, color="#bbbbbb", linewidth=0.6, zorder=0)
+    axes.set_xlabel("model passes per map")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

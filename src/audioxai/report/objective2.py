@@ -1,249 +1,277 @@
-"""The summary of Objective 2 on disk: the answer to research question 2, then the tables it rests on.
+"""The document of Objective 2: how Integrated Gradients can be improved for audio, from a result set alone."""
 
-``objective2.md`` is for reading, ``objective2.json`` holds the same statements and numbers for programs. The same rows
-give the same bytes.
-"""
-
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from audioxai.report.answer import bullets, counted_span
-from audioxai.report.objective2_answer import QUESTION, answer, caveats
-from audioxai.report.objective2_tables import CLIPS, CONTROLS, DIRECTIONS, GAP, REFERENCE, TRUTHS, Evidence, gather
-from audioxai.report.objective2_targets import Target, p_value, targets
-from audioxai.report.sources import stand_in_notice, stand_ins
-from audioxai.report.style import METHODS, METRICS, arrow, estimate, in_order, method_style, metric_style, number
-from audioxai.report.tables import markdown, method_by_metric, model_accuracies, records
-from audioxai.utils.files import write_bytes
+from audioxai.report.blocks import (
+    Column,
+    Source,
+    grid,
+    interval_column,
+    listing,
+    method_column,
+    number_column,
+    text_column,
+)
+from audioxai.report.document import Block, Bullets, Document, Paragraph, Section, Table
+from audioxai.report.objective2_answer import advice, answer, limits, reasons, terms
+from audioxai.report.objective2_estimates import (
+    ALL,
+    CLIPS,
+    GAP,
+    LEADING,
+    PLAIN,
+    REFERENCE,
+    REMOVALS,
+    TRUTHS,
+    Evidence,
+    by_budget,
+    gather,
+)
+from audioxai.report.objective2_figures import figures, shown_methods, strongest_of
+from audioxai.report.objective2_targets import targets
+from audioxai.report.overlays import overlay_figures
+from audioxai.report.ranks import Contest, contests, rank_blocks
+from audioxai.report.sections import View, kept, model_accuracies, models_section
+from audioxai.report.style import listed, p_value, percent, span
+from audioxai.report.verdicts import RULES, verdict
 
-REMOVALS = ("removal_silence", "removal_noise", "removal_worst")
-PROOF_NAMES = {
-    "samples": "Clips",
-    "with_cue": "With the cue",
-    "without_cue": "Without it",
-    "follows_swap": "Follows another's",
-    "chance": "Chance",
-}
+if TYPE_CHECKING:
+    from audioxai.results import ResultSet
+
+QUESTION = "How can Integrated Gradients be improved for audio?"
+PREFIX = "o2"
+CLIPS_SHOWN = 3
+# More methods than these make no readable diagram.
+MOST_RANKED = 15
+MEANS = "Mean [95 % interval]; undef. counts scores that do not exist and are left out."
+EFFECTS = (
+    f"under the worse removal, on the same clips [95 % interval], {RULES['holm']}. d_z is the mean over the standard "
+    "deviation of the clusters' mean differences; P(better) is the share of pairs in which the first is better, ties "
+    "half; a cluster is a group, or a clip where a data set has one group."
+)
+
+Make = Callable[[str, str, str, pd.DataFrame, dict[str, Column]], Table]
 
 
-def write_summary(
-    rows: pd.DataFrame,
-    proofs: Sequence[Mapping[str, Any]],
-    cards: Sequence[Mapping[str, Any]],
-    context: Mapping[str, Any],
-    destination: Path,
-    evidence: Evidence | None = None,
-) -> tuple[Path, Path]:
-    """Write ``objective2.md`` and ``objective2.json``.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Result rows; see :mod:`audioxai.report.objective2_tables`.
-    proofs : sequence of mappings
-        One a model of planted cues: ``dataset``, ``model``, ``training_seed`` and the fields of
-        :class:`~audioxai.datasets.ground_truth.reliance.CueReliance`.
-    cards : sequence of mappings
-        Model cards of the explained models.
-    context : mapping
-        Where the numbers come from: ``command``, ``profile``, ``commit`` and whatever else has to be told.
-    destination : Path
-        Folder, made where it is missing.
-    evidence : Evidence or None
-        What :func:`gather` makes of the rows, where it is there already.
-
-    Returns
-    -------
-    tuple of Path
-        The Markdown and the JSON file.
+def objective2_document(results: "ResultSet") -> Document:
+    """Everything that Objective 2 found.
 
     Raises
     ------
     UserError
-        As :func:`audioxai.report.objective2_tables.gather`, or if the files cannot be written.
+        If there are no rows, or only ground truth was scored.
     """
-    evidence = gather(rows) if evidence is None else evidence
-    reached, limits = targets(rows, evidence), caveats(rows, evidence)
-    answered = answer(rows, evidence, reached)
-    models, reliance = model_accuracies(cards), _proof_table(proofs)
-    parts = [
-        "# Objective 2: Integrated Gradients made for sound",
-        *stand_in_notice(_recordings(rows)),
-        "## Answer to research question 2",
-        f"*{QUESTION}*",
-        *answered,
-        "## Targets",
-        _target_table(reached),
-        "## How far this goes",
-        bullets(limits),
-        "## Tables",
-        *_tables(evidence, models, reliance),
-        "## Where the numbers come from",
-        bullets([*(f"{_titled(key)}: `{context[key]}`" for key in sorted(context)), f"Result rows: {len(rows)}"]),
-    ]
-    content = {
-        "question": QUESTION,
-        "stand_in": stand_ins(_recordings(rows)),
-        "answer": answered,
-        "best": evidence.best,
-        "main_budget": evidence.main_budget,
-        "targets": [target.record() for target in reached],
-        "caveats": limits,
-        "context": {key: context[key] for key in sorted(context)},
-        "directions": DIRECTIONS,
-        **{name: records(getattr(evidence, name)) for name in ("means", "gains", "leads", "gaps")},
-        "cue_proofs": records(reliance),
-        "models": records(models),
+    evidence, source = gather(results), Source(results)
+    reached, drawn = targets(evidence), figures(results, evidence, source)
+    reliance, view = _reliance(results), View(results, ("dataset", "model"), PREFIX)
+    whole, why = list[Block](), reasons(evidence)
+
+    def shown(*names: str) -> list[Block]:
+        return [drawn[name] for name in names if name in drawn]
+
+    def scores(tables: Iterator[tuple[Table, bool]]) -> list[Block]:
+        """Tables to be read here; those of every model and budget go to a section of their own."""
+        found = list(tables)
+        whole.extend(table for table, every in found if every)
+        return [table for table, every in found if not every]
+
+    sections: dict[tuple[str, str], Sequence[Block]] = {
+        ("answer", "Answer"): answer(evidence, reached),
+        ("why", "Why"): why,
+        ("targets", "Targets"): [_target_table(pd.DataFrame([one.record() for one in reached]), reached, source)],
+        ("limits", "How far this goes"): [Bullets(tuple(limits(evidence)))],
+        ("terms", "Terms"): [Bullets(tuple(terms(evidence)))],
+        ("removal", "Under the two removals"): [
+            *shown("curves_plain_and_silence", "curves_two_removals"),
+            *scores(_means(evidence, source, "removal", "Scores under the two removals", REMOVALS)),
+        ],
+        ("gains", "Against silence IG, peers and controls"): [
+            *shown("difference_from_silence"),
+            *scores(_differences(evidence, source, "gains", "first")),
+            *scores(_differences(evidence, source, "leads", "second")),
+            *rank_blocks(*_contests(evidence), evidence.style, source, PREFIX),
+        ],
+        ("metrics", "By every metric"): [*shown("method_by_metric"), *scores(_other_means(evidence, source))],
+        ("cost", "Completeness and cost"): [
+            *shown("score_against_gradients", "cost"),
+            *scores(_gaps(evidence, source)),
+            *_control_costs(evidence),
+        ],
+        ("ground_truth", "Where it is known which bins are relevant"): [
+            *shown("ground_truth"),
+            *(
+                block
+                for kind in evidence.materials
+                for block in scores(_means(evidence, source, kind, _truth(kind), evidence.style.metrics, kind))
+            ),
+            *_reliance_table(reliance, source),
+        ],
+        ("maps", "Attribution maps"): _overlays(results, evidence, source),
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-    return (
-        write_bytes(destination / "objective2.md", ("\n\n".join(parts) + "\n").encode()),
-        write_bytes(destination / "objective2.json", text.encode()),
+    ending = models_section(view), Section("every", "Every model and budget", whole) if whole else None
+    return Document(
+        name=results.study,
+        title=results.title,
+        question=results.question or QUESTION,
+        sections=kept(*(Section(*head, blocks) if blocks else None for head, blocks in sections.items()), *ending),
+        stand_ins=source.stand_ins,
+        data={
+            "best": evidence.best,
+            "main_budget": evidence.main_budget,
+            "advice": asdict(advice(evidence)),
+            "why": [text for block in why for text in ([block.text] if isinstance(block, Paragraph) else block.items)],
+            "targets": [target.record() for target in reached],
+            "directions": {name: entry.higher_is_better for name, entry in results.metrics.items()},
+            **{name: getattr(evidence, name) for name in ("means", "gains", "leads", "gaps")},
+            "cue_proofs": reliance,
+            "models": model_accuracies(results.models),
+        },
+        context={**results.context, "result_rows": len(results.rows)},
+        shown=tuple(dict.fromkeys([PLAIN, evidence.best or REFERENCE, *shown_methods(evidence)])),
     )
 
 
-def _recordings(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose dataset is that of the recordings, also where ground truth was made of them."""
-    return rows.assign(dataset=rows["dataset"].astype(str).str.replace(f"_({'|'.join(TRUTHS)})$", "", regex=True))
+def _short_and_whole(
+    evidence: Evidence, source: Source, name: str, title: str, text: str, table: pd.DataFrame, made: Make
+) -> Iterator[tuple[Table, bool]]:
+    """The table over all models at the main budget; where there is more, another one of every model and budget."""
+    if table.empty:
+        return
+    keys = {"method": method_column(evidence.style)}
+    here = table[table["scope"] == table["scope"].iloc[-1]]
+    main = evidence.main_budget if (here["gradients"] == evidence.main_budget).any() else here["gradients"].max()
+    here = here[here["gradients"] == main]
+    every = {"scope": text_column("Models", "scope"), "gradients": number_column("Gradients", "gradients"), **keys}
+    parts = [(name, title, here, keys), (f"{name}_every", f"{title}, every model and budget", table, every)]
+    for named, titled, frame, columns in parts[: 1 + (len(here) < len(table))]:
+        scopes, budgets = sorted(set(frame["scope"])), [str(budget) for budget in sorted(set(frame["gradients"]))]
+        where = scopes[0] if len(scopes) == 1 and scopes[0] != ALL else "all data sets and architectures"
+        counted = "" if "clusters" in frame else f"n = {span(frame['n'])} scores per cell"
+        caption = source.caption(f"{text} On {where}, {listed(budgets)} gradients per map.", frame, counted)
+        yield made(f"{PREFIX}_{named}", titled, caption, frame, columns), frame is table
 
 
-def _tables(evidence: Evidence, models: pd.DataFrame, reliance: pd.DataFrame) -> Iterator[str]:
-    yield from _means_of(evidence, CLIPS, REMOVALS, "### Under the two removals")
-    yield from _gain_tables(evidence)
-    yield from _lead_tables(evidence)
-    judged = [metric for metric in in_order(evidence.means["metric"], METRICS) if metric in METRICS]
-    others = [m for m in judged if m not in REMOVALS and not m.startswith(("relevance", "pointing"))]
-    yield from _means_of(evidence, CLIPS, others, "### Faithfulness correlation, sparseness and complexity")
-    yield from _gap_tables(evidence)
-    for material, name in TRUTHS.items():
-        note = " (the mass is Focus)" if material == "sequences" else ""
-        located = ("relevance_rank", "relevance_mass", "pointing_game")
-        yield from _means_of(evidence, material, located, f"### Ground truth: {name}{note}")
-    if len(reliance):
-        yield "### Do the models go by the planted cue?"
-        yield "*Share of test clips predicted as the class of the cue.*"
-        yield _proofs_markdown(reliance)
-    if len(models):
-        yield "### Models"
-        yield _models_markdown(models)
-
-
-def _means_of(evidence: Evidence, material: str, metrics: Sequence[str], title: str) -> Iterator[str]:
-    """Method × metric tables of every scope and budget; controls in each, for every method has to beat them."""
+def _means(
+    evidence: Evidence, source: Source, name: str, title: str, metrics: Iterable[str], kind: str = CLIPS
+) -> Iterator[tuple[Table, bool]]:
+    """Mean and interval of every method by ``metrics``, on one kind of material."""
     table = evidence.means
-    own = table[(table["material"] == material) & table["metric"].isin(metrics)]
-    if own.empty:
-        return
-    header = {
-        metric: metric_style(metric).name + arrow(metric, DIRECTIONS) for metric in in_order(own["metric"], metrics)
+    own = table[(table["material"] == kind) & table["metric"].isin(list(metrics))]
+
+    def made(name: str, title: str, caption: str, frame: pd.DataFrame, keys: dict[str, Column]) -> Table:
+        return grid(name, title, caption, frame, keys, evidence.style)
+
+    yield from _short_and_whole(evidence, source, name, title, MEANS, own, made)
+
+
+def _other_means(evidence: Evidence, source: Source) -> Iterator[tuple[Table, bool]]:
+    known = evidence.style.ordered_metrics(evidence.clips["metric"])
+    others = [metric for metric in known if metric not in (*REMOVALS, GAP)]
+    return _means(evidence, source, "other_metrics", "Scores by the other metrics", others)
+
+
+def _differences(evidence: Evidence, source: Source, name: str, method: str) -> Iterator[tuple[Table, bool]]:
+    """Every method minus silence IG (``gains``), or the best audio IG minus its peers and the controls (``leads``)."""
+    style, best = evidence.style, evidence.style.method(evidence.best or "")
+    differences = {"gains": f"Method − {style.method(REFERENCE)}", "leads": f"{best} − method"}[name]
+
+    def made(name: str, title: str, caption: str, frame: pd.DataFrame, keys: dict[str, Column]) -> Table:
+        own = [*list(keys.values())[:-1], method_column(style, name=method)]
+        return listing(name, title, caption, frame, own, columns)
+
+    columns = [
+        Column("Difference", lambda row: verdict(row, True, "holm").cell),
+        number_column("p", "p", _p),
+        number_column("p (Holm)", "p_holm", _p),
+        number_column("Signed-rank p (Holm)", "signed_rank_p_holm", _p),
+        number_column("p over clips (Holm)", "p_clips_holm", _p),
+        interval_column("d_z", prefix="d_z"),
+        interval_column("P(better)", prefix="superiority"),
+    ]
+    text = f"{differences}, {EFFECTS}"
+    yield from _short_and_whole(evidence, source, name, differences, text, getattr(evidence, name), made)
+
+
+def _gaps(evidence: Evidence, source: Source) -> Iterator[tuple[Table, bool]]:
+    columns = [number_column("Median gap ↓", "median", percent), number_column("95th percentile ↓", "p95", percent)]
+
+    def made(name: str, title: str, caption: str, frame: pd.DataFrame, keys: dict[str, Column]) -> Table:
+        return listing(name, title, caption, frame, list(keys.values()), [*columns, number_column("Clips", "n")])
+
+    text = "Completeness gap |ΣA − ΔF| / |ΔF| of the recordings."
+    return _short_and_whole(evidence, source, "completeness", "Completeness gap", text, evidence.gaps, made)
+
+
+def _target_table(frame: pd.DataFrame, reached: Sequence[Any], source: Source) -> Table:
+    columns = ("Target", "Asked for", "Found", "Outcome")
+    caption = source.caption("What the study set out to reach; bold where it is met.")
+    return Table(f"{PREFIX}_targets", "Targets", caption, columns, tuple(one.cells for one in reached), frame=frame)
+
+
+def _contests(evidence: Evidence) -> tuple[list[Contest], list[Contest]]:
+    """Methods under the worse removal at the main budget: those that are drawn, over all models; and every scope's."""
+    rows = evidence.clips[evidence.clips["metric"] == LEADING]
+    rows = dict(by_budget(rows, evidence.style)).get(evidence.main_budget, rows)
+    overall = rows.assign(scope=evidence.overall())
+    fixed = [evidence.best, PLAIN, REFERENCE, *evidence.of_role("control"), *evidence.of_role("peer")]
+    chosen = list(dict.fromkeys([*fixed, *strongest_of(evidence, "ours", "method")]))[:MOST_RANKED]
+    drawn, every, single = (
+        list(contests(part, ["scope"], "{scope}: {metric}", evidence.style).values())
+        for part in (overall[overall["method"].isin(chosen)], overall, rows)
+    )
+    return drawn, [*every, *(single if len(single) > 1 else [])]
+
+
+def _control_costs(evidence: Evidence) -> list[Block]:
+    table = evidence.means[evidence.means["method"].isin(evidence.of_role("control"))]
+    costs = table.groupby("method")["cost"].max()
+    told = [f"{evidence.style.method(name)} {costs[name]}" for name in evidence.style.ordered_methods(costs.index)]
+    text = "Controls cost the same at every budget, in model passes per map: {}. They do not claim to add up."
+    return [Paragraph(text.format(", ".join(told)))] if told else []
+
+
+def _overlays(results: "ResultSet", evidence: Evidence, source: Source) -> Sequence[Block]:
+    """Maps of a few clips of the first model."""
+    cell = next((cell for cell in results.cells if cell.material == CLIPS), None)
+    if cell is None:
+        return []
+    methods = [method for method in shown_methods(evidence) if method in cell.budgets]
+    return overlay_figures(cell, CLIPS_SHOWN, methods, evidence.style, source, f"{PREFIX}_overlay")
+
+
+def _truth(kind: str) -> str:
+    return f"Ground truth: {TRUTHS[kind]}" + (" (the mass is Focus)" if kind == "sequences" else "")
+
+
+def _reliance(results: "ResultSet") -> pd.DataFrame:
+    """How much models of planted cues go by them, one row per model card that says so."""
+    records = (
+        {"dataset": card["dataset"], "model": card["architecture"], "training_seed": card["seed"], **reliance}
+        for card in results.models
+        for reliance in [card.get("cue_reliance")]
+        if reliance
+    )
+    table = pd.DataFrame(records)
+    return table.sort_values(["dataset", "model", "training_seed"], ignore_index=True) if len(table) else table
+
+
+def _reliance_table(table: pd.DataFrame, source: Source) -> list[Block]:
+    shares = {
+        "with_cue": "With the cue",
+        "without_cue": "Without it",
+        "follows_swap": "Follows another's",
+        "chance": "Chance",
     }
-    yield title
-    for (scope, budget), group in own.groupby(["scope", "gradients"], sort=False):
-        sizes = f"n = {counted_span(group['n'])}, clusters = {counted_span(group['clusters'])}"
-        named = evidence.described(str(scope))
-        yield f"*{named}, {budget} gradients: mean [95 % interval]; {sizes}.*"
-        yield method_by_metric(group, header)
+    columns = [number_column("Clips", "samples"), *(number_column(shares[name], name, percent) for name in shares)]
+    keys = [text_column("Data set", "dataset"), text_column("Model", "model"), number_column("Seed", "training_seed")]
+    text = "Share of test clips predicted as the class of the planted cue; a model that ignores cues proves nothing."
+    title = "Do the models go by the planted cue?"
+    return [listing(f"{PREFIX}_cue_reliance", title, source.caption(text), table, keys, columns)] if len(table) else []
 
 
-def _gain_tables(evidence: Evidence) -> Iterator[str]:
-    table = evidence.gains
-    if table.empty:
-        return
-    yield f"### Differences from {method_style(REFERENCE).name} under the worse removal"
-    for (scope, budget), group in table.groupby(["scope", "gradients"], sort=False):
-        sizes = f"n = {counted_span(group['n'])}, clusters = {counted_span(group['clusters'])}"
-        named = evidence.described(str(scope))
-        yield f"*{named}, {budget} gradients: difference [95 % interval], bold where Holm p < 0.05; {sizes}.*"
-        yield _compared_markdown(group, "first")
-
-
-def _lead_tables(evidence: Evidence) -> Iterator[str]:
-    if evidence.leads.empty or evidence.best is None:
-        return
-    yield f"### {method_style(evidence.best).name} minus its peers and the controls"
-    for scope, group in evidence.leads.groupby("scope", sort=False):
-        named = evidence.described(str(scope))
-        yield (
-            f"*{named}, {evidence.main_budget} gradients, under the worse removal: difference [95 % interval], bold "
-            "where Holm p < 0.05.*"
-        )
-        yield _compared_markdown(group, "second")
-
-
-def _compared_markdown(table: pd.DataFrame, column: str) -> str:
-    lines = []
-    for row in table.to_dict("records"):
-        text = estimate(row["mean"], row["low"], row["high"])
-        lines.append(
-            [
-                method_style(row[column]).name,
-                f"**{text}**" if row["p_holm"] < 0.05 else text,
-                *(p_value(row[name]).removeprefix("p ").removeprefix("= ") for name in ("p", "p_holm")),
-                p_value(row["signed_rank_p_holm"]).removeprefix("p ").removeprefix("= "),
-                p_value(row["p_clips_holm"]).removeprefix("p ").removeprefix("= "),
-                estimate(row["d_z"], row["d_z_low"], row["d_z_high"]),
-                number(row["superiority"]),
-            ]
-        )
-    header = ["Method", "Difference", "p", "p (Holm)", "Signed-rank p (Holm)", "p over clips (Holm)", "d_z"]
-    return markdown([*header, "P(better)"], lines)
-
-
-def _gap_tables(evidence: Evidence) -> Iterator[str]:
-    table = evidence.gaps
-    if table.empty:
-        return
-    yield "### Completeness and cost"
-    for scope, group in table.groupby("scope", sort=False):
-        budgets = sorted(group["gradients"].unique())
-        named = evidence.described(str(scope))
-        yield f"*{named}: median (95th percentile) of |ΣA − ΔF| / |ΔF| in %, by what was spent on a map.*"
-        entries = {(row["method"], row["gradients"]): row for row in group.to_dict("records")}
-        lines = [
-            [method_style(method).name, *(_percents(entries.get((method, budget))) for budget in budgets)]
-            for method in in_order(group["method"], METHODS)
-        ]
-        yield markdown(["Method", *(f"{budget} gradients" for budget in budgets)], lines)
-    costs = evidence.means[evidence.means["method"].isin(CONTROLS)].groupby("method")["cost"].max()
-    told = [f"{method_style(name).name} {costs[name]}" for name in in_order(costs.index, METHODS)]
-    if told:
-        yield f"Controls cost the same at every budget, in gradients a map: {', '.join(told)}. They claim no {GAP}."
-
-
-def _percents(row: Mapping[Any, Any] | None) -> str:
-    return "" if row is None else f"{100 * row['median']:.2g} ({100 * row['p95']:.2g})"
-
-
-def _target_table(reached: Sequence[Target]) -> str:
-    lines = [[target.name, target.wanted, target.found, f"**{target.verdict}**"] for target in reached]
-    return markdown(["Target", "Wanted", "Found", "Verdict"], lines)
-
-
-def _proof_table(proofs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    table = pd.DataFrame([dict(proof) for proof in proofs])
-    keys = [name for name in ("dataset", "model", "training_seed") if name in table]
-    return table.sort_values(keys, ignore_index=True) if keys else table
-
-
-def _proofs_markdown(table: pd.DataFrame) -> str:
-    lines = [
-        [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row]
-        for row in table.itertuples(index=False)
-    ]
-    return markdown([PROOF_NAMES.get(name, _titled(name)) for name in table.columns], lines)
-
-
-def _models_markdown(models: pd.DataFrame) -> str:
-    lines = [
-        [str(value) if not isinstance(value, float) else f"{100 * value:.2f} %" for value in row]
-        for row in models.itertuples(index=False)
-    ]
-    return markdown([_titled(name) for name in models.columns], lines)
-
-
-def _titled(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+def _p(value: float) -> str:
+    return p_value(value).removeprefix("p ").removeprefix("= ")

@@ -1,23 +1,26 @@
 """Whether two definitions of faithfulness correlation order the methods differently, within and across resolutions."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, ttest_1samp
 
-from audioxai.report.sources import data_note, stand_in_notice
-from audioxai.report.style import METHODS, estimate, in_order, method_style, number
-from audioxai.report.tables import cell_means, markdown, prepared, records
-from audioxai.utils.files import write_bytes
+from audioxai.report.blocks import Source, method_column
+from audioxai.report.document import Cell, Document, Paragraph, Section, Table
+from audioxai.report.estimates import estimate, ordered, prepared
+from audioxai.report.sections import INTERVALS
+from audioxai.report.style import Style, interval_text, number
+
+if TYPE_CHECKING:
+    from audioxai.results import ResultSet
 
 CONFIDENCE = 0.95
-NAMES = {"faithfulness_fraction": "10 % of the input", "faithfulness_fixed": "224 cells"}
+NAME, TITLE = "subset_size", "Faithfulness correlation: a fixed number of features or a fraction of the input"
+QUESTION = "Does the order of the methods depend on how many features are removed, and on the resolution with them?"
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,9 @@ class Setting:
     definition: str
     resolution: int
 
-    def label(self) -> str:
-        """For tables."""
-        return f"{NAMES.get(self.definition, self.definition)} at {self.resolution}"
-
 
 @dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """How two settings order the methods.
 
     Attributes
@@ -46,8 +45,8 @@ class Verdict:
     same_best : bool
         Whether the same method leads.
     reversed_pairs : list
-        Pairs (a, b) where a leads b under the first setting and b leads a under the second, both leads
-        significant at 5 % for all leads together.
+        Pairs (a, b) where a leads b under the first setting and b leads a under the second, both leads significant at
+        5 % for all leads together.
     """
 
     modality: str
@@ -58,39 +57,43 @@ class Verdict:
     reversed_pairs: list[tuple[str, str]]
 
 
-def write_summary(
-    rows: pd.DataFrame, definitions: Sequence[str], context: Mapping[str, Any], destination: Path
-) -> tuple[Path, Path]:
-    """Write ``subset_size.md`` and ``subset_size.json`` and return their places."""
-    tidy = prepared(rows)
-    cells = cell_means(tidy)
-    verdicts = compare(tidy, definitions)
-    content = {
-        "context": dict(context),
-        "cells": records(cells),
-        "verdicts": [asdict(verdict) for verdict in verdicts],
-    }
-    text = "\n\n".join(_paragraphs(rows, cells, verdicts, definitions, context)) + "\n"
-    return (
-        write_bytes(destination / "subset_size.md", text.encode()),
-        write_bytes(
-            destination / "subset_size.json", (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-        ),
-    )
+def subset_size_document(results: "ResultSet") -> Document:
+    """How far the definitions agree; the metrics of the results are the definitions.
+
+    Raises
+    ------
+    UserError
+        If there are no rows, or a column is missing.
+    """
+    style, source = Style(results.methods, results.metrics), Source(results)
+    tidy = prepared(results.rows)
+    definitions = style.ordered_metrics(tidy["metric"])
+    cells = ordered(estimate(tidy, ["modality", "resolution", "method", "metric"]), style, ["modality", "resolution"])
+    found = compare(tidy, definitions)
+    means = [
+        _means(own, definitions, style, source, str(modality)) for modality, own in cells.groupby("modality", sort=True)
+    ]
+    sections = [
+        Section("answer", "Answer", [Paragraph(_answer(found, style))]),
+        Section("scores", "Scores", means),
+        Section("orders", "Orders compared", [_orders(found, style, source)]),
+    ]
+    data = {"cells": cells, "verdicts": [asdict(one) for one in found]}
+    return Document(NAME, TITLE, results.question or QUESTION, sections, source.stand_ins, data, results.context)
 
 
-def compare(tidy: pd.DataFrame, definitions: Sequence[str]) -> list[Verdict]:
-    """Verdicts between the definitions at every resolution, then between resolutions under every definition."""
-    pairs = [pair for modality in sorted(set(tidy["modality"])) for pair in _comparisons(tidy, modality, definitions)]
+def compare(tidy: pd.DataFrame, definitions: Sequence[str]) -> list[Comparison]:
+    """Comparisons of the definitions at every resolution, then of resolutions under every definition."""
+    pairs = [pair for modality in sorted(set(tidy["modality"])) for pair in _pairs(tidy, modality, definitions)]
     methods = sorted(set(tidy["method"]))
     settings = {setting for pair in pairs for setting in pair}
     # All leads of all settings hold together (Bonferroni), so that no reversal is an accident of looking often.
     tests = len(settings) * len(methods) * (len(methods) - 1) // 2
     leads = {setting: _leads(tidy, setting, (1 - CONFIDENCE) / tests) for setting in settings}
-    return [_verdict(tidy, first, second, leads) for first, second in pairs]
+    return [_compared(tidy, first, second, leads) for first, second in pairs]
 
 
-def _comparisons(tidy: pd.DataFrame, modality: str, definitions: Sequence[str]) -> Iterator[tuple[Setting, Setting]]:
+def _pairs(tidy: pd.DataFrame, modality: str, definitions: Sequence[str]) -> Iterator[tuple[Setting, Setting]]:
     resolutions = sorted({int(value) for value in tidy.loc[tidy["modality"] == modality, "resolution"]})
     for resolution in resolutions:
         yield from combinations([Setting(modality, name, resolution) for name in definitions], 2)
@@ -98,8 +101,8 @@ def _comparisons(tidy: pd.DataFrame, modality: str, definitions: Sequence[str]) 
         yield from combinations([Setting(modality, name, resolution) for resolution in resolutions], 2)
 
 
-def _scores(tidy: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, pd.Series]:
-    """Scores, one row a pair (a sample under one training seed) and one column a method, and every pair's cluster."""
+def _scores(tidy: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, "pd.Series[str]"]:
+    """Scores, one row per pair (a sample under one training seed) and column per method, and every pair's cluster."""
     chosen = tidy[
         (tidy["modality"] == setting.modality)
         & (tidy["metric"] == setting.definition)
@@ -124,19 +127,19 @@ def _leads(tidy: pd.DataFrame, setting: Setting, level: float) -> dict[tuple[str
     return found
 
 
-def _verdict(
+def _compared(
     tidy: pd.DataFrame,
     first: Setting,
     second: Setting,
     leads: Mapping[Setting, Mapping[tuple[str, str], int]],
-) -> Verdict:
+) -> Comparison:
     means = [_scores(tidy, setting)[0].mean() for setting in (first, second)]
     reversed_pairs = [
         pair if sign > 0 else (pair[1], pair[0])
         for pair, sign in leads[first].items()
         if sign * leads[second][pair] < 0
     ]
-    return Verdict(
+    return Comparison(
         modality=first.modality,
         first=first,
         second=second,
@@ -146,83 +149,55 @@ def _verdict(
     )
 
 
-def _paragraphs(
-    rows: pd.DataFrame,
-    cells: pd.DataFrame,
-    verdicts: Sequence[Verdict],
-    definitions: Sequence[str],
-    context: Mapping[str, Any],
-) -> Iterator[str]:
-    yield "# Faithfulness correlation: a fixed number of cells or a fraction of the input"
-    yield from stand_in_notice(rows)
-    yield _answer(verdicts)
-    yield f"*Data: {data_note(rows)}. Command: `{context['command']}`.*"
-    for modality in sorted(set(cells["modality"])):
-        yield f"## {modality.capitalize()}: mean [95 % interval], rank in brackets"
-        yield _mean_table(cells[cells["modality"] == modality], definitions)
-    yield "## Orders compared"
-    yield (
-        "τ is Kendall's between the two orders of the methods' means. A pair is reversed where both leads are "
-        "significant at 5 % for all leads together (t-test over the means of speakers, or of images; Bonferroni)."
-    )
-    yield markdown(["Modality", "First", "Second", "τ", "Same best", "Reversed pairs"], map(_verdict_line, verdicts))
-
-
-def _answer(verdicts: Sequence[Verdict]) -> str:
-    within = [verdict for verdict in verdicts if verdict.first.resolution == verdict.second.resolution]
-    across = [verdict for verdict in verdicts if verdict.first.resolution != verdict.second.resolution]
-    told = [
-        f"At the same resolution the two definitions reverse {_pairs(within)} of methods in {len(within)} comparisons."
+def _answer(found: Sequence[Comparison], style: Style) -> str:
+    within = [one for one in found if one.first.resolution == one.second.resolution]
+    across = [one for one in found if one.first.resolution != one.second.resolution]
+    words = [
+        f"At the same resolution the definitions reverse {_reversals(within)} of methods in {len(within)} comparisons."
     ]
-    for definition in dict.fromkeys(verdict.first.definition for verdict in across):
-        own = [verdict for verdict in across if verdict.first.definition == definition]
-        told.append(
-            f"From one resolution to another, {NAMES.get(definition, definition)} reverses {_pairs(own)} in "
-            f"{len(own)} comparisons, with a mean τ of {number(sum(v.tau for v in own) / len(own))}."
+    for definition in dict.fromkeys(one.first.definition for one in across):
+        own = [one for one in across if one.first.definition == definition]
+        words.append(
+            f"From one resolution to another, {style.metric(definition)} reverses {_reversals(own)} in "
+            f"{len(own)} comparisons, with a mean τ of {number(sum(one.tau for one in own) / len(own))}."
         )
-    return " ".join(told)
+    return " ".join(words)
 
 
-def _pairs(verdicts: Sequence[Verdict]) -> str:
-    count = sum(len(verdict.reversed_pairs) for verdict in verdicts)
+def _reversals(found: Sequence[Comparison]) -> str:
+    count = sum(len(one.reversed_pairs) for one in found)
     return f"{count} pair{'s' if count != 1 else ''}"
 
 
-def _mean_table(cells: pd.DataFrame, definitions: Sequence[str]) -> str:
-    columns = [
-        (definition, int(resolution))
-        for definition in definitions
-        for resolution in sorted(set(cells["resolution"].astype(int)))
-    ]
-    found = {(row["metric"], int(row["resolution"]), row["method"]): row for row in cells.to_dict("records")}
+def _means(cells: pd.DataFrame, definitions: Sequence[str], style: Style, source: Source, modality: str) -> Table:
+    columns = [(name, size) for name in definitions for size in sorted(set(cells["resolution"].astype(int)))]
     ranks = cells["mean"].groupby([cells["metric"], cells["resolution"]]).rank(ascending=False)
-    rank_of = {
-        (row["metric"], int(row["resolution"]), row["method"]): int(ranks.iloc[place])
-        for place, row in enumerate(cells.to_dict("records"))
+    entries = {
+        (row["metric"], int(row["resolution"]), row["method"]): (row, rank)
+        for row, rank in zip(cells.to_dict("records"), ranks, strict=True)
     }
-    lines = []
-    for method in in_order(cells["method"], METHODS):
-        entries = [found[(*column, method)] for column in columns]
-        lines.append(
-            [method_style(method).name]
-            + [
-                f"{estimate(row['mean'], row['low'], row['high'])} ({rank_of[(*column, method)]})"
-                for column, row in zip(columns, entries, strict=True)
-            ]
-        )
-    header = [f"{NAMES.get(definition, definition)}, {resolution}" for definition, resolution in columns]
-    return markdown(["Method", *header], lines)
+    rows = []
+    for method in style.ordered_methods(cells["method"]):
+        found = [entries[(*column, method)] for column in columns]
+        texts = [f"{interval_text(row['mean'], row['low'], row['high'])} ({rank:.0f})" for row, rank in found]
+        means = [Cell(text, row["mean"]) for text, (row, _) in zip(texts, found, strict=True)]
+        rows.append((method_column(style).cell({"method": method}), *means))
+    headings = ("Method", *(f"{style.metric(name)}: {size}" for name, size in columns))
+    caption = source.caption(f"{INTERVALS} Rank in brackets.", cells)
+    return Table(f"{NAME}_{modality}", modality.capitalize(), caption, headings, tuple(rows), frame=cells, terminal="")
 
 
-def _verdict_line(verdict: Verdict) -> list[str]:
-    reversed_names = [
-        f"{method_style(first).name} > {method_style(second).name}" for first, second in verdict.reversed_pairs
-    ]
-    return [
-        verdict.modality,
-        verdict.first.label(),
-        verdict.second.label(),
-        number(verdict.tau),
-        "yes" if verdict.same_best else "no",
-        "; ".join(reversed_names) or "none",
-    ]
+def _orders(found: Sequence[Comparison], style: Style, source: Source) -> Table:
+    text = (
+        "τ is Kendall's between the two orders of the methods' means. A pair is reversed where both leads are "
+        "significant at 5 % for all leads together (t-test over the means of clusters; Bonferroni)."
+    )
+    rows = []
+    for one in found:
+        pairs = [f"{style.method(first)} > {style.method(second)}" for first, second in one.reversed_pairs]
+        settings = [f"{style.metric(own.definition)} at {own.resolution}" for own in (one.first, one.second)]
+        best = "yes" if one.same_best else "no"
+        rows.append(tuple(map(Cell, (one.modality, *settings, number(one.tau), best, "; ".join(pairs) or "none"))))
+    columns = ("Modality", "First", "Second", "τ", "Same best", "Reversed pairs")
+    caption = source.caption(text)
+    return Table(f"{NAME}_orders", "Orders compared", caption, columns, tuple(rows), key_columns=3)

@@ -1,1 +1,1 @@
-"""The only rooms' junction: each study joins datasets, models, explainers, metrics and the store."""
+"""Studies: declarations of questions, models, methods and metrics."""

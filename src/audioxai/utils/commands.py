@@ -1,9 +1,11 @@
-"""What every command line does alike: one line and exit code 2 for what the user can mend, 130 when interrupted."""
+"""What every command line does alike: one line and exit code 2 for bad input, 130 when interrupted."""
 
 import argparse
 import errno
+import os
+import select
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +14,7 @@ from audioxai.utils.errors import UserError
 
 USER_ERROR_EXIT = 2
 INTERRUPTED_EXIT = 130
+CLOSED_PIPE_EXIT = 141
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
@@ -27,7 +30,9 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def run_command(main: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> int:
-    """Exit code of ``main(arguments)``: 0, 2 for what the user can mend, 130 when interrupted.
+    """Exit code of ``main(arguments)``: 0, 2 for bad input or an unusable place for files, 130 when interrupted.
+
+    141 when whatever reads standard output has closed it, as ``| head`` does.
 
     ``--debug`` anywhere in the arguments is taken out before ``main`` sees them and lets every exception through.
     Use as ``raise SystemExit(run_command(main))``.
@@ -39,6 +44,11 @@ def run_command(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
     try:
         with storage_errors():
             main(arguments)
+            sys.stdout.flush()  # here, and not when the process ends, where a closed pipe cannot be handled
+    except BrokenPipeError:
+        if not _stdout_is_closed():
+            raise
+        return CLOSED_PIPE_EXIT
     except UserError as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return USER_ERROR_EXIT
@@ -46,6 +56,50 @@ def run_command(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
         print("interrupted; run the same command again to go on where it stopped", file=sys.stderr)
         return INTERRUPTED_EXIT
     return 0
+
+
+def _stdout_is_closed() -> bool:
+    """Whether the reader of standard output is gone; what is left in its buffer is then dropped."""
+    place = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(place, 0)
+    closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), place)
+    return closed
+
+
+def completion_script(program: str, parsers: Mapping[str, argparse.ArgumentParser], shell: str) -> str:
+    """Script that makes a shell complete a program's commands, their options and the choices of these.
+
+    Parameters
+    ----------
+    program : str
+        The command that is typed.
+    parsers : mapping
+        Parser of every command; words of two parts, such as ``run objective1``, are a command and its subcommand.
+    shell : {"bash", "zsh"}
+        The shell that reads the script.
+
+    Raises
+    ------
+    UserError
+        If shtab is not installed.
+    """
+    try:
+        import shtab
+    except ImportError as error:
+        raise UserError("shell completion needs shtab; install audioxai[completion]") from error
+    tree = argparse.ArgumentParser(prog=program)
+    levels = {"": tree.add_subparsers()}
+    for name, parser in parsers.items():
+        above, _, own = name.rpartition(" ")
+        # shtab leaves out subcommands without a help text.
+        added = levels[above].add_parser(own, parents=[parser], add_help=False, help=parser.description or own)
+        if any(other.startswith(f"{name} ") for other in parsers):
+            levels[name] = added.add_subparsers()
+    script: str = shtab.complete(tree, shell)
+    return script
 
 
 @contextmanager

@@ -8,14 +8,15 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
-
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from audioxai.utils.commands import OneLineParser
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import write_text
+
+# Parsers and YAML are loaded where they are used: declarations of options need neither.
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
 
 Config = TypeVar("Config")
 PRINT_CONFIG = "--print-config"
@@ -93,6 +94,8 @@ def parse(
     UserError
         For an unknown profile, option or key, or a value of the wrong type.
     """
+    from jsonargparse import ArgumentError
+
     files, options = _files_first(argv)
     parser = parser_of(config_type, _profile_named(options, files, profiles), description, examples)
     names = [one.name for one in fields(config_type)]  # type: ignore[arg-type]
@@ -110,8 +113,10 @@ def parse(
 
 def parser_of(
     config_type: type[Config], defaults: Config, description: str = "", examples: Sequence[str] = ()
-) -> ArgumentParser:
+) -> "ArgumentParser":
     """Parser with one option for each field of a configuration; parameters as in :func:`parse`."""
+    from jsonargparse import ArgumentParser
+
     parser = ArgumentParser(
         exit_on_error=False,
         description=description,
@@ -140,6 +145,8 @@ def _known_spelling(argument: str) -> str:
 
 def save_yaml(path: Path, content: Any) -> None:
     """Write plain data as YAML, keys in their own order, in one step."""
+    import yaml
+
     write_text(path, yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True))
 
 
@@ -170,10 +177,14 @@ def _profile_named(options: Sequence[str], files: Sequence[str], profiles: Mappi
 def _profile_in_file(path: str) -> str | None:
     if not Path(path).is_file():
         return None
+    import yaml
+
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"configuration {path} is no YAML ({' '.join(str(error).split())}); correct it") from error
+        raise UserError(
+            f"configuration {path} is not valid YAML ({' '.join(str(error).split())}); correct it"
+        ) from error
     if not isinstance(content, dict):
         raise UserError(f"configuration {path} holds no options; write lines of the form 'name: value'")
     name = content.get("profile")

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Temporary name beside ``path`` to write to; it becomes ``path`` in one step if the body succeeds, else goes.
+    """Temporary name next to ``path`` to write to; it becomes ``path`` in one step if the body succeeds, else goes.
 
     The name is the process's own, also where several machines share the folder; whoever is last wins, whole.
 
@@ -51,13 +51,18 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one step, keys as given, one entry a line."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write JSON in one step, keys as given, one entry per line."""
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """What :func:`write_json` writes."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _error_number(error: OSError | SafetensorError) -> int | None:
-    """The system's error number, which safetensors tells in its message only; None where there is none."""
+    """The system's error number, which safetensors gives in its message only; None where there is none."""
     if isinstance(error, OSError):
         return error.errno
-    told = re.search(r"\(os error (\d+)\)", str(error))
-    return None if told is None else int(told.group(1))
+    stated = re.search(r"\(os error (\d+)\)", str(error))
+    return None if stated is None else int(stated.group(1))

@@ -1,8 +1,10 @@
 """Random numbers that depend on what they are for, never on when or in which batch they are drawn."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def derived_seed(*parts: object) -> int:
@@ -11,12 +13,14 @@ def derived_seed(*parts: object) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def generator(*parts: object) -> torch.Generator:
+def generator(*parts: object) -> "torch.Generator":
     """CPU generator seeded by :func:`derived_seed`; draws are made on the CPU so that every device sees the same."""
+    import torch
+
     return torch.Generator().manual_seed(derived_seed(*parts))
 
 
-def content_key(sample: torch.Tensor) -> int:
+def content_key(sample: "torch.Tensor") -> int:
     """Number in [0, 2**63) that depends on a tensor's values alone.
 
     What is random in one sample's score is drawn by its key, so the score does not depend on the batch the sample came
@@ -25,7 +29,7 @@ def content_key(sample: torch.Tensor) -> int:
     return content_keys(sample[None])[0]
 
 
-def content_keys(samples: torch.Tensor) -> list[int]:
+def content_keys(samples: "torch.Tensor") -> list[int]:
     """:func:`content_key` of every sample of a batch, which leaves its device once and not sample by sample."""
     rows = samples.detach().cpu().contiguous().numpy()
     digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)

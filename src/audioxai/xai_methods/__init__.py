@@ -1,37 +1,17 @@
-"""Explanation methods behind one protocol; standard ones through Captum."""
+"""Explanation methods behind one protocol, by name in one registry; some through Captum, any of Captum's by an adapter.
 
-from collections.abc import Callable
+Examples
+--------
+>>> import torch
+>>> from audioxai.baselines import Constant
+>>> from audioxai.xai_methods import METHODS
+>>> explainer = METHODS.bind("integrated_gradients", {"baseline": Constant(0.0), "gradients": 8})
+>>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
+>>> explainer(model, torch.ones(1, 1, 2, 3), torch.tensor([1])).shape
+torch.Size([1, 1, 2, 3])
+"""
 
-from audioxai.baselines import Baseline
-from audioxai.core import Explainer
-from audioxai.utils.errors import UserError
-from audioxai.xai_methods.cam import GuidedGradCam
-from audioxai.xai_methods.controls import RandomAttribution
-from audioxai.xai_methods.deep_lift import DeepLift
-from audioxai.xai_methods.gradients import InputXGradient, Saliency
-from audioxai.xai_methods.integrated_gradients import IntegratedGradients
-from audioxai.xai_methods.occlusion import Occlusion
+from audioxai.xai_methods.adapters import FromCaptum, FromFunction
+from audioxai.xai_methods.registry import METHODS
 
-# Each entry makes an explainer from what stands for "absent"; methods that know no baseline ignore it.
-EXPLAINERS: dict[str, Callable[[Baseline], Explainer]] = {
-    "saliency": lambda _: Saliency(),
-    "input_x_gradient": lambda _: InputXGradient(),
-    "integrated_gradients": IntegratedGradients,
-    "guided_grad_cam": lambda _: GuidedGradCam(),
-    "deep_lift": DeepLift,
-    "occlusion": Occlusion,
-    "random": lambda _: RandomAttribution(),
-}
-
-
-def explainer(name: str, baseline: Baseline) -> Explainer:
-    """Registered explainer.
-
-    Raises
-    ------
-    UserError
-        If there is none of that name.
-    """
-    if name not in EXPLAINERS:
-        raise UserError(f"method is {name!r}; choose among {', '.join(EXPLAINERS)}")
-    return EXPLAINERS[name](baseline)
+__all__ = ["METHODS", "FromCaptum", "FromFunction"]

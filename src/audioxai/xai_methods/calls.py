@@ -1,5 +1,6 @@
-"""What every explainer does around its own mathematics: checks, batches of the best size, a model left as it was."""
+"""What every explainer does around its own mathematics: checks, calls of a suitable size, a model left as it was."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from audioxai.core import all_finite, target_scores, unchanged
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
+
+IN_PLACE_KINDS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU)
 
 Result = TypeVar("Result")
 Computation = Callable[[nn.Module, Tensor, Tensor], Result]
@@ -25,20 +28,20 @@ def prepared(model: nn.Module, inputs: Tensor, targets: Tensor, compute: Computa
     inputs, targets : Tensor
         ``(batch, 1, …)`` and ``(batch,)``.
     compute : callable
-        Is run with gradients enabled, whatever the caller's mode.
+        Runs with gradients enabled, whatever the caller's mode.
 
     Raises
     ------
     UserError
         If inputs are not finite or not of floating point, or targets do not match them.
     """
-    _check(inputs, targets)
+    check_inputs(inputs, targets)
     # A caller in inference mode gets attributions too; that mode's tensors have no gradient, their copies do.
     with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
         return compute(model, inputs.detach().clone(), targets.clone())
 
 
-def explained(
+def attribute_in_calls(
     model: nn.Module, inputs: Tensor, targets: Tensor, attribute: Attribution, passes_at_once: int = 1
 ) -> Tensor:
     """Attributions from ``attribute(model, inputs, targets)``, called on as many inputs at a time as suit the device.
@@ -50,7 +53,7 @@ def explained(
     attribute : callable
         Gets detached inputs with ``requires_grad`` set and returns attributions of the same shape.
     passes_at_once : int
-        Model passes an input takes within one call (an input and its reference, say).
+        Model passes that an input takes within one call (2 for an input and its reference).
 
     Raises
     ------
@@ -109,7 +112,7 @@ def input_gradient(scores: Tensor, inputs: Tensor, *, retain_graph: bool = False
 def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     """Scores of the first input for the smallest and the largest target, after checking that they have a gradient.
 
-    Captum says neither that a model has no gradient nor that a target does not exist in words a user can act on.
+    Captum's own messages on a missing gradient or class do not say what to change.
 
     Raises
     ------
@@ -122,7 +125,14 @@ def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return scores
 
 
-def _check(inputs: Tensor, targets: Tensor) -> None:
+def check_inputs(inputs: Tensor, targets: Tensor) -> None:
+    """Refuse inputs that are not finite floating point ``(batch, channel, …)``, and targets that are not theirs.
+
+    Raises
+    ------
+    UserError
+        Naming shapes, dtypes or the broken sample.
+    """
     if not (inputs.is_floating_point() or inputs.is_complex()) or inputs.ndim < 3 or len(inputs) == 0:
         raise UserError(
             f"inputs are {inputs.dtype} of shape {tuple(inputs.shape)}; give floating point (batch, channel, …) with "
@@ -131,8 +141,54 @@ def _check(inputs: Tensor, targets: Tensor) -> None:
     if targets.shape != (len(inputs),) or targets.dtype != torch.int64:
         raise UserError(
             f"targets are {targets.dtype} of shape {tuple(targets.shape)} for {len(inputs)} inputs; give one int64 "
-            "class index a sample"
+            "class index per sample"
         )
     if not all_finite(inputs):
         broken = int(torch.nonzero(~torch.isfinite(inputs).flatten(1).all(1))[0, 0])
         raise UserError(f"sample {broken} of the inputs contains NaN or infinity; leave it out or repair it")
+
+
+def require_relu_modules(method: str, model: nn.Module, inputs: Tensor, targets: Tensor) -> int:
+    """Check that every ReLU of ``model`` is a module and not in place, and return how many are called.
+
+    Guided backpropagation and DeepLift replace the gradient of ``nn.ReLU`` modules. A ReLU that is called as a function
+    has no module, and both would return something else without notice; so the graph that autograd recorded is compared
+    with the modules that were called.
+
+    Raises
+    ------
+    UserError
+        Saying which ReLU ``method`` cannot handle and what to change.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, IN_PLACE_KINDS) and module.inplace:
+            kind = type(module).__name__
+            raise UserError(f"{method} cannot follow the in-place {kind} {name!r}; make it nn.{kind}(inplace=False)")
+    modules = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    calls: Counter[nn.Module] = Counter()
+    hooks = [module.register_forward_hook(lambda module, *_: calls.update([module])) for module in modules]
+    try:
+        scores = probe(model, inputs, targets)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    recorded = _relu_operations(scores)
+    if recorded != calls.total():
+        raise UserError(
+            f"{method} found {recorded} ReLU operations but only {calls.total()} nn.ReLU modules; replace functional "
+            "calls such as torch.relu by nn.ReLU modules"
+        )
+    return recorded
+
+
+def _relu_operations(scores: Tensor) -> int:
+    """Number of ReLU operations in the graph behind ``scores``."""
+    seen, pending, found = set(), [scores.grad_fn], 0
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        found += node.name().startswith("ReluBackward")
+        pending.extend(parent for parent, _ in node.next_functions)
+    return found

@@ -2,27 +2,14 @@
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import blurred
-from audioxai.core import Explainer
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.path_integral import Integral
-from audioxai.xai_methods.paths import beside
-
-
-@runtime_checkable
-class Integrating(Explainer, Protocol):
-    """An explainer that can say how complete its attributions are and what they cost."""
-
-    def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
-    ) -> Integral:
-        """Attributions with their completeness gap; a model call takes ``inputs_a_call`` inputs."""
-        ...
+from audioxai.xai_methods.path_integral import Integral, Integrating
+from audioxai.xai_methods.paths import broadcast
 
 
 @dataclass(frozen=True)
@@ -32,14 +19,14 @@ class MeanOf:
     Attributes
     ----------
     parts : tuple of Integrating
-        Such as a fade-in from silence and lines from references: two meanings of "absent" at once.
+        Such as a fade-in from silence and lines from training references: two baselines at once.
     """
 
     parts: tuple[Integrating, ...]
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise UserError("a mean of no explainers was asked for; give at least one")
+            raise UserError("parts is empty, a mean of no explainers; give at least one")
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
@@ -47,10 +34,10 @@ class MeanOf:
         return weighted_sum(self.weights(maps), maps)
 
     def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, internal_batch_size: int | None = None
     ) -> Integral:
         """Attributions with their completeness gap to the mean change, and all gradients spent."""
-        integrals = [part.attribute(model, inputs, targets, inputs_a_call) for part in self.parts]
+        integrals = [part.attribute(model, inputs, targets, internal_batch_size) for part in self.parts]
         maps = [one.attributions for one in integrals]
         weights = self.weights(maps)
         change = weighted_sum(weights, [one.change for one in integrals])
@@ -62,23 +49,23 @@ class MeanOf:
         return sum(part.passes(inputs) for part in self.parts)
 
     def weights(self, maps: list[Tensor]) -> Tensor:
-        """What part every part has in every sample's mean, ``(parts, batch)``, together 1: the same for all."""
+        """Weight of every part in every sample's mean, ``(parts, batch)``, with sum 1: equal weights."""
         return maps[0].new_full((len(maps), len(maps[0])), 1.0 / len(maps))
 
 
 @dataclass(frozen=True)
 class BalancedMean(MeanOf):
-    """Weighted mean of several integrals in which each has an equal say in every sample: equal Σ|A|.
+    """Weighted mean of several integrals with an equal influence on every sample: equal Σ|A|.
 
     Notes
     -----
-    How much a score changes differs from one meaning of "absent" to the other, and from sample to sample; in a plain
-    mean the larger change decides the order of the cells alone. The weights are not negative and add up to 1, so the
+    The change of the score differs from one baseline to another and from sample to sample; in a plain mean the larger
+    change alone would decide the order of the features. The weights are not negative and add up to 1, so the
     mean is complete to the mean of the changes with these weights.
     """
 
     def weights(self, maps: list[Tensor]) -> Tensor:
-        """In inverse proportion to Σ|A|; a part that is nought everywhere leaves the word to the others."""
+        """In inverse proportion to Σ|A|; 0 for a part that is 0 everywhere."""
         sizes = torch.stack([one.flatten(1).abs().sum(1) for one in maps])
         inverse = torch.where(sizes > 0.0, 1.0 / sizes.where(sizes > 0.0, 1.0), 0.0)
         total = inverse.sum(0)
@@ -87,19 +74,19 @@ class BalancedMean(MeanOf):
 
 def weighted_sum(weights: Tensor, values: list[Tensor]) -> Tensor:
     """Σ over parts of ``weights`` ``(parts, batch)`` times values ``(batch, …)``."""
-    return reduce(torch.add, (beside(weight, value) * value for weight, value in zip(weights, values, strict=True)))
+    return reduce(torch.add, (broadcast(weight, value) * value for weight, value in zip(weights, values, strict=True)))
 
 
 @dataclass(frozen=True)
 class Smoothed:
-    """Attributions spread over neighbouring cells by a Gaussian, which keeps their sum and so their completeness.
+    """Attributions smoothed over neighbouring features by a Gaussian, which keeps their sum and so their completeness.
 
     Attributes
     ----------
     of : Integrating
         Whose attributions.
     sigma_cells : float
-        Standard deviation along every axis, in cells.
+        Standard deviation along every axis, in features.
     """
 
     of: Integrating
@@ -111,18 +98,18 @@ class Smoothed:
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Smoothed attributions shaped like ``inputs``."""
-        return self._spread(self.of(model, inputs, targets))
+        return self._smooth(self.of(model, inputs, targets))
 
     def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, internal_batch_size: int | None = None
     ) -> Integral:
-        """Smoothed attributions; change and gradients are those of the others."""
-        integral = self.of.attribute(model, inputs, targets, inputs_a_call)
-        return Integral(self._spread(integral.attributions), integral.change, integral.gradients)
+        """Smoothed attributions; change and gradients are those of the wrapped explainer."""
+        integral = self.of.attribute(model, inputs, targets, internal_batch_size)
+        return Integral(self._smooth(integral.attributions), integral.change, integral.gradients)
 
     def passes(self, inputs: Tensor) -> int:
-        """Those of the others."""
+        """Those of the wrapped explainer."""
         return self.of.passes(inputs)
 
-    def _spread(self, attributions: Tensor) -> Tensor:
+    def _smooth(self, attributions: Tensor) -> Tensor:
         return blurred(attributions, attributions.new_full((len(attributions),), self.sigma_cells))

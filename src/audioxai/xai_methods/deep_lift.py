@@ -2,10 +2,10 @@
 
 Idea
 ----
-Input and reference pass through the model together. Every non-linear module then hands back, instead of its gradient,
-the multiplier that accounts for the whole difference of its output: Δout / Δin cell by cell, and for max pooling the
-difference of the maxima at the cells where they lie. Linear layers keep their gradient. What comes out sums to
-F(x) − F(reference) exactly, and is refused where it does not.
+Input and reference pass through the model together. Every non-linear module then returns, instead of its gradient,
+the multiplier that accounts for the whole difference of its output: Δout / Δin of each unit, and for max pooling the
+difference of the maxima at the units where they lie. Linear layers keep their gradient. The attributions sum to
+F(x) − F(reference) exactly; where they do not, they are refused.
 
 Written here because Captum 0.9 loses the pooling rule where a pooling follows a ReLU directly, and overwrites instead
 of adding where windows overlap; both are so in common CNNs.
@@ -22,18 +22,23 @@ from torch import Tensor, nn
 from audioxai.baselines import Baseline
 from audioxai.core import target_scores
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.calls import explained, input_gradient
-from audioxai.xai_methods.rectifiers import require_rectifier_modules
+from audioxai.utils.hardware import slices
+from audioxai.xai_methods.calls import input_gradient, require_relu_modules
+from audioxai.xai_methods.path_integral import Integral, IntegralMethod
+from audioxai.xai_methods.registry import METHODS
 
 ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Softplus, nn.Sigmoid, nn.Tanh)
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
-# Below this difference of a cell, relative to the largest, Δout / Δin is rounding; the gradient is its limit.
+# Below this difference of a unit, relative to the largest, Δout / Δin is rounding; the gradient is its limit.
 SMALLEST_DIFFERENCE = 1e-6
 LARGEST_GAP = 1e-2
 
 
+@METHODS.register(
+    "deep_lift", label="DeepLift", family="backpropagation rules", complete=True, source="Shrikumar et al. 2017"
+)
 @dataclass(frozen=True)
-class DeepLift:
+class DeepLift(IntegralMethod):
     """DeepLift with the rescale rule (Shrikumar et al. 2017) against a stated baseline.
 
     Attributes
@@ -48,34 +53,40 @@ class DeepLift:
 
     baseline: Baseline
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Attributions shaped like ``inputs``, in logits; they sum to F(x) − F(baseline).
+    def integrate(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int, *, with_change: bool) -> Integral:  # noqa: ARG002 (the change costs nothing)
+        """Attributions shaped like ``inputs``, in logits, and F(x) − F(baseline), to which they add up.
 
         Raises
         ------
         UserError
-            If a non-linearity of the model is no module of its own.
+            If a non-linearity of the model is not a module, or has no rule.
         """
-        return explained(model, inputs, targets, self._attribute, passes_at_once=2)
+        # An input and its reference pass together.
+        parts = [
+            self._attribute(model, inputs[rows].detach().requires_grad_(True), targets[rows])
+            for rows in slices(len(inputs), max(1, size // 2))
+        ]
+        maps, changes = zip(*parts, strict=True)
+        return Integral(torch.cat(maps), torch.cat(changes), torch.ones_like(targets))
 
     def passes(self, inputs: Tensor) -> int:
-        """Two a sample, input and baseline."""
+        """Two per sample, input and baseline."""
         return 2 * len(inputs)
 
-    def _attribute(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        require_rectifier_modules("DeepLift", model, inputs, targets)
+    def _attribute(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        require_relu_modules("DeepLift", model, inputs, targets)
         reference = self.baseline(inputs).detach()
         with _multipliers(model):
             scores = target_scores(model, torch.cat([inputs, reference]), torch.cat([targets, targets]))
             multiplier = input_gradient(scores[: len(inputs)], inputs)
-        attributions = multiplier * (inputs.detach() - reference)
+        attributions = (multiplier * (inputs.detach() - reference)).detach()
         _require_completeness(attributions, scores.detach())
-        return attributions
+        return attributions, scores[: len(inputs)].detach() - scores[len(inputs) :].detach()
 
 
 @contextmanager
 def _multipliers(model: nn.Module) -> Iterator[None]:
-    """Non-linear modules hand back multipliers instead of gradients inside."""
+    """Inside, non-linear modules return multipliers instead of gradients."""
     hooks = []
     for module in model.modules():
         if isinstance(module, ELEMENTWISE):
@@ -128,7 +139,7 @@ class _Rescale(torch.autograd.Function):
 
 
 class _RescalePool(torch.autograd.Function):
-    """Identity on the output; backward gives the difference of the maxima to the cells where they lie."""
+    """Identity on the output; backward gives the difference of the maxima to the units where they lie."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, output: Tensor, module: nn.Module) -> Tensor:
@@ -148,7 +159,7 @@ class _RescalePool(torch.autograd.Function):
             (at_winners,) = torch.autograd.grad(type(ctx.module).forward(ctx.module, own), own, given)
         at_winner_of_sample, at_winner_of_reference = at_winners.chunk(2)
         delta_in = _difference(inputs)
-        # A cell that wins with a difference of its own has one as large, so nothing is lost where Δin is zero.
+        # A unit that is the maximum of one side only differs between them, so nothing is lost where Δin is zero.
         multiplier = torch.where(delta_in == 0, 0.0, (at_winner_of_sample + at_winner_of_reference) / delta_in)
         return _for_samples_alone(inputs, multiplier), None, None
 
@@ -172,6 +183,6 @@ def _require_completeness(attributions: Tensor, scores: Tensor) -> None:
         sample = int(torch.nonzero(broken)[0, 0])
         raise UserError(
             f"DeepLift accounts for {float(attributions[sample].sum()):.4g} of a score change of "
-            f"{float(change[sample]):.4g}, so the model holds a non-linearity without a rule; make every one a module "
-            f"among {', '.join(kind.__name__ for kind in (*ELEMENTWISE, *MAX_POOLS))}"
+            f"{float(change[sample]):.4g}, so the model holds a non-linearity without a rule; "
+            f"make every non-linearity a module among {', '.join(kind.__name__ for kind in (*ELEMENTWISE, *MAX_POOLS))}"
         )

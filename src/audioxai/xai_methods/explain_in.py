@@ -1,4 +1,4 @@
-"""One model explained in any domain that it can be seen in."""
+"""One model explained in any domain in which it can be seen."""
 
 from typing import Protocol, runtime_checkable
 
@@ -10,20 +10,20 @@ from audioxai.utils.errors import UserError
 
 
 @runtime_checkable
-class TwoHalves(Protocol):
-    """A model of recordings that is a front end and a body behind it."""
+class WithFrontEnd(Protocol):
+    """A model of waveforms that consists of a front end and a body."""
 
     front_end: nn.Module
     body: nn.Module
 
     @property
     def domain(self) -> Domain:
-        """Domain in which the body sees its inputs."""
+        """Domain of the body's inputs."""
         ...
 
 
 class Resynthesised(nn.Module):
-    """A model of waveforms that takes them in another domain, through its synthesis."""
+    """A model of waveforms that takes them in another domain, through the domain's synthesis."""
 
     def __init__(self, domain: Invertible, model: nn.Module) -> None:
         super().__init__()
@@ -32,18 +32,18 @@ class Resynthesised(nn.Module):
         self.training = model.training
 
     def forward(self, values: Tensor) -> Tensor:
-        """``(batch, 1, *domain.shape)`` → logits."""
+        """``(batch, 1, *domain.shape)`` → logits ``(batch, classes)``."""
         logits: Tensor = self.model(self.domain.synthesis(values))
         return logits
 
 
 def seen_in(domain: Domain, model: nn.Module, waveforms: Tensor) -> tuple[nn.Module, Tensor]:
-    """The model as it is seen in a domain, and what it is given there.
+    """Model and inputs of a domain, whose logits are those of ``model(waveforms)``.
 
     Parameters
     ----------
     domain : Domain
-        The model's own, or one with a way back to waveforms.
+        The domain of the model's body, or one that can be inverted: waveform, STFT, ERB bands.
     model : nn.Module
         Takes waveforms; shared, not copied.
     waveforms : Tensor
@@ -51,22 +51,22 @@ def seen_in(domain: Domain, model: nn.Module, waveforms: Tensor) -> tuple[nn.Mod
 
     Returns
     -------
-    tuple
-        A model and inputs ``(batch, 1, *domain.shape)`` that it turns into the logits of ``model(waveforms)``.
+    tuple of (nn.Module, Tensor)
+        A model and its inputs ``(batch, 1, *domain.shape)``.
 
     Raises
     ------
     UserError
-        If the domain's sample rate or length is not the model's, or there is no way back from the domain.
+        If the domain's sample rate or length is not the model's, or the domain cannot be inverted.
     """
-    own = model.domain if isinstance(model, TwoHalves) else None
-    _require_the_same_recordings(domain, own)
-    if isinstance(model, TwoHalves) and own == domain:
+    own = model.domain if isinstance(model, WithFrontEnd) else None
+    _require_same_format(domain, own)
+    if isinstance(model, WithFrontEnd) and own == domain:
         return model.body, domain.analysis(waveforms)
     if isinstance(domain, Invertible):
         return Resynthesised(domain, model), domain.analysis(waveforms)
     raise UserError(
-        f"the {domain.name} domain has no way back to waveforms and is not what the model itself sees "
+        f"the {domain.name} domain cannot be inverted to waveforms and is not the domain of the model's body "
         f"({'not known' if own is None else own}); explain the model in its own domain, waveform, stft or erb_bands"
     )
 
@@ -74,17 +74,27 @@ def seen_in(domain: Domain, model: nn.Module, waveforms: Tensor) -> tuple[nn.Mod
 def explain_in(domain: Domain, model: nn.Module, explainer: Explainer, waveforms: Tensor, targets: Tensor) -> Tensor:
     """Attributions ``(batch, 1, *domain.shape)`` of a model of waveforms; parameters and errors as :func:`seen_in`.
 
-    Whatever the domain, the model's logits are the same and so is the change that a complete explainer shares out.
+    In every domain the logits are the same, and so is the change that a complete explainer attributes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from audioxai.domains import Stft
+    >>> from audioxai.xai_methods.gradients import InputXGradient
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(800, 2))
+    >>> domain, waveforms = Stft(8_000, 0.1), torch.ones(1, 1, 800)
+    >>> explain_in(domain, model, InputXGradient(), waveforms, torch.tensor([1])).shape[1:] == (1, *domain.shape)
+    True
     """
     view, inputs = seen_in(domain, model, waveforms)
     return explainer(view, inputs, targets)
 
 
-def _require_the_same_recordings(domain: Domain, own: Domain | None) -> None:
+def _require_same_format(domain: Domain, own: Domain | None) -> None:
     for what, unit in (("sample_rate_hz", " Hz"), ("duration_s", " s")):
-        wanted, given = getattr(own, what, None), getattr(domain, what, None)
-        if wanted is not None and given is not None and wanted != given:
+        expected, given = getattr(own, what, None), getattr(domain, what, None)
+        if expected is not None and given is not None and expected != given:
             raise UserError(
-                f"the model takes waveforms with {what} {wanted:g}{unit} but the {domain.name} domain was made for "
+                f"the model takes waveforms with {what} {expected:g}{unit} but the {domain.name} domain was made for "
                 f"{given:g}{unit}; make the domain for the model's recordings"
             )

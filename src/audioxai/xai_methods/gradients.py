@@ -1,36 +1,57 @@
-"""Explanations from one gradient: saliency and input × gradient."""
+"""Methods from gradients at the input or near it: saliency, input × gradient, SmoothGrad."""
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from audioxai.core import target_scores
-from audioxai.xai_methods.calls import explained, input_gradient
+from audioxai.domains import Domain
+from audioxai.utils.errors import UserError
+from audioxai.xai_methods.calls import attribute_in_calls, input_gradient, prepared, require_finite
+from audioxai.xai_methods.path_integral import call_size, path_sum
+from audioxai.xai_methods.paths import Line, with_noise
+from audioxai.xai_methods.quadrature import Midpoint
+from audioxai.xai_methods.registry import METHODS
+from audioxai.xai_methods.scores import LOGIT, TargetScore
+
+# Standard deviation of the noise on inputs as a share of the domain's range: 4 dB of 80 dB.
+NOISE_SHARE = 0.05
 
 
+@METHODS.register("saliency", label="Saliency", family="gradients", source="Simonyan et al. 2014")
 @dataclass(frozen=True)
 class Saliency:
-    """Absolute gradient of the target's logit, |∂F/∂x| (Simonyan et al. 2014)."""
+    """Absolute gradient of the target's logit, |∂F/∂x| (Simonyan et al. 2014).
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
+    >>> Saliency()(model, torch.ones(1, 1, 2, 3), torch.tensor([1])).shape
+    torch.Size([1, 1, 2, 3])
+    """
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions ≥ 0 shaped like ``inputs``, in logits per unit of the input."""
-        return explained(model, inputs, targets, _saliency)
+        return attribute_in_calls(model, inputs, targets, _saliency)
 
     def passes(self, inputs: Tensor) -> int:
-        """One a sample."""
+        """One per sample."""
         return len(inputs)
 
 
+@METHODS.register("input_x_gradient", label="Input × gradient", family="gradients", source="Shrikumar et al. 2016")
 @dataclass(frozen=True)
 class InputXGradient:
     """Input times gradient, x ⊙ ∂F/∂x (Shrikumar et al. 2016); zero wherever the input is zero in its own unit."""
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
-        return explained(model, inputs, targets, _input_x_gradient)
+        return attribute_in_calls(model, inputs, targets, _input_x_gradient)
 
     def passes(self, inputs: Tensor) -> int:
-        """One a sample."""
+        """One per sample."""
         return len(inputs)
 
 
@@ -40,3 +61,62 @@ def _saliency(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 def _input_x_gradient(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return inputs * input_gradient(target_scores(model, inputs, targets), inputs)
+
+
+@dataclass(frozen=True)
+class SmoothGrad:
+    """Mean gradient of the score at the input with noise added, signed (Smilkov et al. 2017).
+
+    Attributes
+    ----------
+    noise_std : float
+        Standard deviation of the noise, in the inputs' unit.
+    draws : int
+        Gradients per sample.
+    score : TargetScore
+        The score that is explained.
+    seed : int
+        Of the noise, which each sample has its own of.
+    """
+
+    noise_std: float
+    draws: int = 32
+    score: TargetScore = LOGIT
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.noise_std > 0.0 or self.draws < 1:
+            raise UserError(
+                f"noise_std is {self.noise_std} and draws is {self.draws}; give a positive one and at least 1 draw"
+            )
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Attributions shaped like ``inputs``, in logits per unit of the input."""
+        return prepared(model, inputs, targets, self._mean)
+
+    def passes(self, inputs: Tensor) -> int:
+        """``draws`` per sample, and what the score takes beforehand."""
+        return len(inputs) * (self.draws + self.score.passes)
+
+    def _mean(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        size, rows = call_size(inputs), torch.arange(len(inputs), device=inputs.device)
+        score = self.score.of(model, inputs, targets, size)
+        unit, one_node = Line(torch.zeros_like(inputs), torch.ones_like(inputs)), Midpoint(1).partition()
+        total = torch.zeros_like(inputs)
+        for draw in range(self.draws):
+            point = with_noise(inputs, self.noise_std, self.seed, draw)
+            total += path_sum(score, Line(point, point), rows, one_node, size, steps_of=unit)
+        require_finite(total)
+        return total / self.draws
+
+
+@METHODS.register("smooth_grad", label="SmoothGrad", family="peers", role="peer", source="Smilkov et al. 2017")
+def smooth_grad(domain: Domain, gradients: int = 32, seed: int = 0) -> SmoothGrad:
+    """SmoothGrad with noise of a twentieth of the domain's range."""
+    return SmoothGrad(noise_std(domain), gradients, seed=seed)
+
+
+def noise_std(domain: Domain) -> float:
+    """Standard deviation of noise on inputs of a domain, in their unit."""
+    low, high = domain.value_range
+    return NOISE_SHARE * (high - low)

@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.path_integral import Integral, PathIntegral
+from audioxai.xai_methods.path_integral import Integral, IntegralMethod, PathIntegral
 from audioxai.xai_methods.paths import Straight
 from audioxai.xai_methods.quadrature import Midpoint
+from audioxai.xai_methods.registry import METHODS
 
 
 @dataclass(frozen=True)
-class IntegratedGradients:
+class IntegratedGradients(IntegralMethod):
     """(x − x₀) ⊙ ∫₀¹ ∂F(x₀ + t(x − x₀))/∂x dt by the midpoint rule (Sundararajan et al. 2017).
 
     Attributes
@@ -27,6 +28,17 @@ class IntegratedGradients:
     The midpoint rule because its completeness gap was the smallest at every number of steps tried, and because its
     weights sum to one, which those of the trapezoid as other libraries take it do not. Other paths, rules and scores
     are combined in :class:`audioxai.xai_methods.path_integral.PathIntegral`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from audioxai.baselines import Constant
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
+    >>> inputs, targets = torch.ones(1, 1, 2, 3), torch.tensor([1])
+    >>> attributions = IntegratedGradients(Constant(0.0), steps=8)(model, inputs, targets)
+    >>> change = model(inputs)[0, 1] - model(0.0 * inputs)[0, 1]
+    >>> bool(torch.isclose(attributions.sum(), change, atol=1e-5))
+    True
     """
 
     baseline: Baseline
@@ -36,19 +48,23 @@ class IntegratedGradients:
         if self.steps < 2:
             raise UserError(f"steps is {self.steps}; Integrated Gradients needs at least 2")
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Attributions shaped like ``inputs``, in logits; they sum to about F(x) − F(x₀)."""
-        return self._integral()(model, inputs, targets)
-
-    def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
-    ) -> Integral:
-        """Attributions with their completeness gap, as :meth:`PathIntegral.attribute` gives them."""
-        return self._integral().attribute(model, inputs, targets, inputs_a_call)
+    def integrate(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int, *, with_change: bool) -> Integral:
+        """Along the line from the baseline."""
+        integral = PathIntegral(Straight(self.baseline), Midpoint(self.steps))
+        return integral.integrate(model, inputs, targets, size, with_change=with_change)
 
     def passes(self, inputs: Tensor) -> int:
-        """``steps`` a sample."""
+        """``steps`` per sample."""
         return len(inputs) * self.steps
 
-    def _integral(self) -> PathIntegral:
-        return PathIntegral(Straight(self.baseline), Midpoint(self.steps))
+
+@METHODS.register(
+    "integrated_gradients",
+    label="Integrated Gradients",
+    family="integrated gradients",
+    complete=True,
+    source="Sundararajan et al. 2017",
+)
+def integrated_gradients(baseline: Baseline, gradients: int = 32) -> IntegratedGradients:
+    """Integrated Gradients of this many gradients from a baseline."""
+    return IntegratedGradients(baseline, gradients)

@@ -1,4 +1,4 @@
-"""Occlusion: what the score loses when a patch is removed."""
+"""Occlusion: the drop of the score when a patch is removed."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from audioxai.baselines import Baseline
 from audioxai.core import target_scores
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.calls import explained
+from audioxai.xai_methods.calls import attribute_in_calls
+from audioxai.xai_methods.registry import METHODS
 
 
+@METHODS.register("occlusion", label="Occlusion", family="perturbation", role="peer", source="Zeiler & Fergus 2014")
 @dataclass(frozen=True)
 class Occlusion:
     """Drop of the target's logit when a patch is set to the baseline (Zeiler & Fergus 2014), through Captum.
@@ -34,10 +36,10 @@ class Occlusion:
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions shaped like ``inputs``, in logits, constant within a patch."""
-        return explained(model, inputs, targets, self._attribute)
+        return attribute_in_calls(model, inputs, targets, self._attribute)
 
     def passes(self, inputs: Tensor) -> int:
-        """One a patch and one for the whole input, a sample."""
+        """Per sample, one for each patch and one for the whole input."""
         patches = 1
         for size, side in zip(inputs.shape[2:], self._window(inputs), strict=True):
             patches *= -(-size // side)
@@ -60,5 +62,5 @@ class Occlusion:
                 baselines=self.baseline(inputs.detach()),
                 perturbations_per_eval=1,
             )
-        # Captum answers in single precision whatever it is asked in.
+        # Captum returns single precision whatever the inputs' is.
         return attributions.to(inputs.dtype, copy=True)

@@ -5,40 +5,42 @@ a linear synthesis S, x = S(Z), the same path in Z has the mean gradient S*ḡ, 
 its sum is ⟨ḡ, x⟩ exactly, and it costs no gradient more than the waveform's.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioxai.domains import ErbBands, Invertible
+from audioxai.domains import ErbBands, Invertible, Stft, Waveform
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.accumulation import change_along, end_scores, path_sum
-from audioxai.xai_methods.calls import input_gradient, prepared, require_finite
-from audioxai.xai_methods.explained_scores import Explained, Logit
-from audioxai.xai_methods.path_integral import Integral, call_size
-from audioxai.xai_methods.paths import Amplified, Apart
+from audioxai.xai_methods.calls import input_gradient, require_finite
+from audioxai.xai_methods.path_integral import (
+    MIDPOINT,
+    Integral,
+    IntegralMethod,
+    change_along,
+    change_of,
+    path_sum,
+    unknown_change,
+)
+from audioxai.xai_methods.paths import Amplified
 from audioxai.xai_methods.quadrature import Midpoint, Rule
+from audioxai.xai_methods.registry import METHODS
+from audioxai.xai_methods.scores import LOGIT, ScoreFunction, TargetScore
 
-LOGIT = Logit()
 FADE = Amplified()
-MIDPOINT = Midpoint()
 
 
-def mean_gradient(
-    model: nn.Module, waveforms: Tensor, targets: Tensor, path: Amplified, rule: Rule, explained: Explained, size: int
-) -> Tensor:
-    """ḡ = ∫ ∇F(a · x) da by the rule's nodes, ``(batch, 1, time)``, of a model in evaluation mode; ``size`` a call."""
-    rows = torch.arange(len(waveforms), device=waveforms.device)
-    score = explained.score(model, waveforms, targets, size)
-    curve = Apart(path.curve(waveforms, 0), path.curve(torch.ones_like(waveforms), 0))
-    mean = path_sum(score, curve, rows, rule.partition(), size)
+def mean_gradient(score: ScoreFunction, waveforms: Tensor, path: Amplified, rule: Rule, size: int) -> Tensor:
+    """ḡ = ∫ ∇F(a · x) da over the gains a, ``(batch, 1, time)``; ``size`` inputs per model call."""
+    rows, unit = torch.arange(len(waveforms), device=waveforms.device), path.curve(torch.ones_like(waveforms), 0)
+    mean = path_sum(score, path.curve(waveforms, 0), rows, rule.partition(), size, steps_of=unit)
     require_finite(mean)
     return mean
 
 
-def pulled_back(domain: Invertible, gradient: Tensor, waveforms: Tensor) -> Tensor:
+def pull_back(domain: Invertible, gradient: Tensor, waveforms: Tensor) -> Tensor:
     """``Re(conj(S* gradient) ⊙ analysis(waveforms))``, ``(batch, 1, *domain.shape)``; sums to ⟨gradient, waveform⟩."""
     values = domain.analysis(waveforms)
     at = torch.zeros_like(values).requires_grad_(True)
@@ -47,8 +49,8 @@ def pulled_back(domain: Invertible, gradient: Tensor, waveforms: Tensor) -> Tens
     return change_along(adjoint, values)
 
 
-class OfMeanGradient(ABC):
-    """An explainer of waveforms whose attributions are made of ḡ alone; a frozen dataclass with these fields.
+class MeanGradientMethod(IntegralMethod):
+    """A method for waveforms whose attributions are a function of ḡ; a frozen dataclass with these fields.
 
     Attributes
     ----------
@@ -56,72 +58,58 @@ class OfMeanGradient(ABC):
         Where gradients are taken.
     path : Amplified
         Over which gains.
-    explained : Explained
+    score : TargetScore
         The score that is explained.
     """
 
     rule: Rule
     path: Amplified
-    explained: Explained
+    score: TargetScore
 
     @abstractmethod
-    def carried(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
-        """Attributions of waveforms with this mean gradient, which sum to ⟨gradient, waveform⟩."""
+    def from_mean_gradient(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
+        """Real attributions of waveforms with this mean gradient, which sum to ⟨gradient, waveform⟩."""
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Real attributions of waveforms ``(batch, 1, time)``, in the explainer's own domain, in logits."""
-
-        def attributions(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-            mean = mean_gradient(model, inputs, targets, self.path, self.rule, self.explained, call_size(inputs))
-            return self.carried(mean, inputs)
-
-        return prepared(model, inputs, targets, attributions)
-
-    def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, inputs_a_call: int | None = None
-    ) -> Integral:
-        """Attributions with their completeness gap, as :meth:`PathIntegral.attribute` gives them."""
-
-        def measured(model: nn.Module, inputs: Tensor, targets: Tensor) -> Integral:
-            size, rows = inputs_a_call or call_size(inputs), torch.arange(len(inputs), device=inputs.device)
-            mean = mean_gradient(model, inputs, targets, self.path, self.rule, self.explained, size)
-            score = self.explained.score(model, inputs, targets, size)
-            start, end = end_scores(score, self.path.curve(inputs, 0), rows, size)
-            gradients = torch.full_like(rows, len(self.rule.partition()))
-            return Integral(self.carried(mean, inputs), end - start, gradients)
-
-        return prepared(model, inputs, targets, measured)
+    def integrate(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int, *, with_change: bool) -> Integral:
+        """Attributions of waveforms ``(batch, 1, time)`` in the method's own domain."""
+        rows = torch.arange(len(inputs), device=inputs.device)
+        score = self.score.of(model, inputs, targets, size)
+        mean = mean_gradient(score, inputs, self.path, self.rule, size)
+        curve = self.path.curve(inputs, 0)
+        change = change_of(score, curve, rows, size) if with_change else unknown_change(rows)
+        gradients = torch.full_like(rows, len(self.rule.partition()))
+        return Integral(self.from_mean_gradient(mean, inputs), change, gradients)
 
     def passes(self, inputs: Tensor) -> int:
-        """Those of the rule, a sample, and what the score takes beforehand."""
-        return len(inputs) * (len(self.rule.partition()) + self.explained.passes)
+        """Those of the rule per sample, and what the score takes beforehand."""
+        return len(inputs) * (len(self.rule.partition()) + self.score.passes)
 
 
 @dataclass(frozen=True)
-class PullBack(OfMeanGradient):
+class PullBack(MeanGradientMethod):
     """Integrated Gradients of a waveform model from silence, in another domain of the same waveform.
 
     Attributes
     ----------
     domain : Invertible
         Where the explanation lives, such as the complex STFT.
-    rule, path, explained
-        As of :class:`OfMeanGradient`.
+    rule, path, score
+        As of :class:`MeanGradientMethod`.
     """
 
     domain: Invertible
     rule: Rule = MIDPOINT
     path: Amplified = FADE
-    explained: Explained = LOGIT
+    score: TargetScore = LOGIT
 
-    def carried(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
+    def from_mean_gradient(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
         """``(batch, 1, *domain.shape)``."""
-        return pulled_back(self.domain, gradient, waveforms)
+        return pull_back(self.domain, gradient, waveforms)
 
 
 @dataclass(frozen=True)
-class Bandwise(OfMeanGradient):
-    """A_{b,τ} = Σ over the samples n of frame τ of ḡ_n · x_b[n]: what every band of every frame is worth.
+class Bandwise(MeanGradientMethod):
+    """A_{b,τ} = Σ over the samples n of frame τ of ḡ_n · x_b[n]: the attribution of every band in every frame.
 
     Attributes
     ----------
@@ -129,15 +117,15 @@ class Bandwise(OfMeanGradient):
         The bands x_b, which add up to the waveform and can each be played.
     frame_s : float
         Length of a frame.
-    rule, path, explained
-        As of :class:`OfMeanGradient`.
+    rule, path, score
+        As of :class:`MeanGradientMethod`.
     """
 
     domain: ErbBands
     frame_s: float = 0.01
     rule: Rule = MIDPOINT
     path: Amplified = FADE
-    explained: Explained = LOGIT
+    score: TargetScore = LOGIT
 
     def __post_init__(self) -> None:
         if self.frame_length < 1 or self.frame_length > self.domain.samples:
@@ -151,14 +139,40 @@ class Bandwise(OfMeanGradient):
         """Samples of a frame."""
         return round(self.frame_s * self.domain.sample_rate_hz)
 
-    def carried(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
+    def from_mean_gradient(self, gradient: Tensor, waveforms: Tensor) -> Tensor:
         """``(batch, 1, bands, frames)``."""
         # One clip at a time: its bands are as many times larger than the clip as there are bands.
         rows = [slice(row, row + 1) for row in range(len(waveforms))]
-        return torch.cat([self._by_frame(pulled_back(self.domain, gradient[row], waveforms[row])) for row in rows])
+        return torch.cat([self._by_frame(pull_back(self.domain, gradient[row], waveforms[row])) for row in rows])
 
     def _by_frame(self, attributions: Tensor) -> Tensor:
         """Sums over the samples of every frame; the last one may be shorter."""
         missing = -attributions.shape[-1] % self.frame_length
         padded = functional.pad(attributions, (0, missing))
         return padded.reshape(*padded.shape[:-1], -1, self.frame_length).sum(-1)
+
+
+@METHODS.register(
+    "pullback",
+    label="Pull-back IG (waveform)",
+    family="silence baseline",
+    role="ours",
+    complete=True,
+    domains=("waveform",),
+)
+def pullback(domain: Waveform, gradients: int = 32) -> PullBack:
+    """Integrated Gradients of waveforms from silence, in the STFT domain."""
+    return PullBack(Stft(domain.sample_rate_hz, domain.duration_s), Midpoint(gradients))
+
+
+@METHODS.register(
+    "bandwise",
+    label="Bandwise IG (waveform)",
+    family="silence baseline",
+    role="ours",
+    complete=True,
+    domains=("waveform",),
+)
+def bandwise(domain: Waveform, gradients: int = 32) -> Bandwise:
+    """Integrated Gradients of waveforms from silence, in ERB bands and frames of 10 ms."""
+    return Bandwise(ErbBands(domain.sample_rate_hz, domain.duration_s), rule=Midpoint(gradients))

@@ -1,8 +1,9 @@
-"""Where on a path gradients are taken, and what stretch of the path each one stands for.
+"""Quadrature rules: where on a path gradients are taken, and which step of the path each one is multiplied by.
 
 A rule is a tagged partition of [0, 1]: intervals between ``edges`` with one ``node`` in each. The attribution is the
 Riemann–Stieltjes sum Σ ∇F(γ(node)) ⊙ (γ(right edge) − γ(left edge)); on a straight path the width of an interval is the
-node's weight, and on every path the stretches add up to the whole way, so that a linear model is explained exactly.
+node's weight, and on every path the steps add up to the difference of its ends, so that a linear model is explained
+exactly.
 """
 
 from abc import ABC, abstractmethod
@@ -32,11 +33,11 @@ class Partition:
     nodes: Tensor
 
     def __len__(self) -> int:
-        """Gradients it takes."""
+        """Number of gradients."""
         return len(self.nodes)
 
     def tagged(self, share: float) -> "Partition":
-        """The same intervals with every node at this share of its interval, 0 the left edge and 1 the right one."""
+        """The same intervals with nodes at this share of them: 0 is the left edge, 1 the right one."""
         return Partition(self.edges, torch.lerp(self.edges[:-1], self.edges[1:], share))
 
 
@@ -52,10 +53,10 @@ class Rule(ABC):
 
     @abstractmethod
     def partition(self) -> Partition:
-        """Nodes and what they stand for."""
+        """Intervals and nodes."""
 
     def of_draw(self, draw: int, draws: int) -> Partition:
-        """Partition of one of several random paths: their nodes are staggered, so that they fill each other's gaps."""
+        """Partition of one of several random paths, whose nodes are staggered."""
         return self.partition() if draws == 1 else self.partition().tagged((draw + 0.5) / draws)
 
 
@@ -70,7 +71,7 @@ class Midpoint(Rule):
 
 @dataclass(frozen=True)
 class Left(Rule):
-    """Equal intervals with the node at the side of the baseline."""
+    """Equal intervals with the node nearer to the baseline."""
 
     def partition(self) -> Partition:
         """Nodes at k / steps."""
@@ -79,7 +80,7 @@ class Left(Rule):
 
 @dataclass(frozen=True)
 class Right(Rule):
-    """Equal intervals with the node at the side of the input; with one step it is gradient × (input − baseline)."""
+    """Equal intervals with the node nearer to the input; with one step it is gradient × (input − baseline)."""
 
     def partition(self) -> Partition:
         """Nodes at (k + 1) / steps."""
@@ -151,8 +152,9 @@ class Doubling:
     -----
     The first estimate is the midpoint rule on ``first_steps`` intervals. On a straight path, averaged with the
     trapezoid rule on the same intervals it is the trapezoid rule on twice as many, and that averaged with their
-    midpoints on four times as many: no gradient is ever thrown away. On a curved one a gradient of a coarse rule
-    stands for a stretch that is too long for a finer one, cell by cell in another way, so every estimate is made anew.
+    midpoints on four times as many, so that every gradient is used. On a curved path
+    the step that belongs to a gradient of a coarse rule differs from feature to feature in a finer one, so every
+    estimate is made anew.
     """
 
     tolerance: float = 0.02

@@ -1,4 +1,4 @@
-"""Our ``quantus_compat`` beside the installed Quantus; a package, so that its files may be named as those above it."""
+"""Our definitions of Quantus against the installed one; a package, so that file names may repeat those above it."""
 
 import warnings
 

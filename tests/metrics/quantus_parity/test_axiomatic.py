@@ -13,8 +13,8 @@ from helpers.tiny_models import Counting, Linear, draw, nothing_touched
 from torch import Tensor, nn
 
 from audioxai.baselines import Constant
+from audioxai.compat.quantus.axiomatic import Completeness, InputInvariance, NonSensitivity
 from audioxai.metrics import axiomatic
-from audioxai.metrics.quantus_compat.axiomatic import Completeness, InputInvariance, NonSensitivity
 from audioxai.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])

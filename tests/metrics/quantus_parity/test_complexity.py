@@ -7,8 +7,8 @@ import torch
 from helpers.metric_cases import case
 from helpers.quantus_runs import QUIET, call_quantus
 
+from audioxai.compat.quantus.complexity import Complexity, EffectiveComplexity, Sparseness
 from audioxai.metrics import complexity
-from audioxai.metrics.quantus_compat.complexity import Complexity, EffectiveComplexity, Sparseness
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
 SETTINGS = pytest.mark.parametrize("settings", [{}, {"normalise": False}, {"abs": False}])

@@ -9,8 +9,8 @@ from helpers.quantus_runs import QUIET, call_quantus
 from helpers.tiny_models import Counting, Linear, draw, nothing_touched, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 
+from audioxai.compat.quantus import faithfulness
 from audioxai.metrics.batch import PassMetric
-from audioxai.metrics.quantus_compat import faithfulness
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError
 

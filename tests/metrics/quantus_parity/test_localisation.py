@@ -11,8 +11,7 @@ from helpers.quantus_runs import QUIET, call_quantus
 from helpers.tiny_models import draw
 from torch import Tensor
 
-from audioxai.metrics import localisation
-from audioxai.metrics.quantus_compat.localisation import (
+from audioxai.compat.quantus.localisation import (
     AttributionLocalisation,
     Focus,
     PointingGame,
@@ -21,6 +20,7 @@ from audioxai.metrics.quantus_compat.localisation import (
     TopKIntersection,
     mosaic_masks,
 )
+from audioxai.metrics import localisation
 from audioxai.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
@@ -103,7 +103,7 @@ def test_the_reference_breaks_ties_by_its_sort_and_the_corrected_rank_by_their_m
 @pytest.mark.parametrize(("kind", "k"), [("waveform", 0), ("waveform", 40), ("image", 120), ("image", 1000)])
 def test_a_k_that_the_reference_cannot_use_is_refused(kind: str, k: int) -> None:
     given, masks = masked_case(kind)
-    with pytest.raises(UserError, match=f"k is {k} for inputs of {given[1][0].numel()} cells"):
+    with pytest.raises(UserError, match=f"k is {k} for inputs of {given[1][0].numel()} features"):
         TopKIntersection(k=k)(*given, masks)
 
 

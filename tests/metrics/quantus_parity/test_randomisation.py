@@ -11,7 +11,7 @@ from helpers.quantus_runs import QUIET, call_quantus
 from helpers.tiny_models import Counting, nothing_touched, with_hooks_and_marks
 from torch import nn
 
-from audioxai.metrics.quantus_compat.randomisation import MPRT, EfficientMPRT, RandomLogit, SmoothMPRT
+from audioxai.compat.quantus.randomisation import MPRT, EfficientMPRT, RandomLogit, SmoothMPRT
 from audioxai.metrics.randomisation import cascade
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError

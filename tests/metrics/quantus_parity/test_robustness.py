@@ -10,13 +10,14 @@ from helpers.metric_cases import Gradient, case
 from helpers.quantus_runs import QUIET, call_quantus
 from helpers.tiny_models import Counting, Function, draw, nothing_touched, with_hooks_and_marks
 
-from audioxai.metrics.quantus_compat.robustness import (
+from audioxai.compat.quantus.robustness import (
     AvgSensitivity,
     LocalLipschitzEstimate,
     MaxSensitivity,
     RelativeInputStability,
 )
-from audioxai.metrics.robustness import AverageSensitivity, SignalNoise
+from audioxai.metrics.noise import SignalNoise
+from audioxai.metrics.robustness import AverageSensitivity
 from audioxai.utils import hardware
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])

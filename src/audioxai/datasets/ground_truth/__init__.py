@@ -1,11 +1,11 @@
-"""Clips and models of which it is known where relevance belongs, made from loaded datasets.
+"""Clips and models whose relevant features are known, made from loaded data sets.
 
 Idea
 ----
 * Planted cues (:func:`plant`): a tone or noise burst decides the class, so relevance belongs in its cells; that a model
   uses it is measured (:func:`cue_reliance`).
-* Mixtures (:func:`mix`): two digits at once; relevance for one belongs where it is the louder, its ideal binary mask.
-* Sequences (:func:`sequence`): two digits one after the other; relevance belongs in the target's half.
+* Mixtures (:func:`mix`): two clips at once; relevance for one belongs where it is the louder, its ideal binary mask.
+* Sequences (:func:`sequence`): two clips one after the other; relevance belongs in the target's half.
 * Solved models: attributions of every cell in closed form.
 
 Conventions
@@ -29,7 +29,7 @@ from audioxai.datasets.ground_truth.cues import (
     cue_cells,
     plant,
 )
-from audioxai.datasets.ground_truth.pairs import DigitPairs, Mixtures, Sequences, mix, sequence
+from audioxai.datasets.ground_truth.pairs import Mixtures, Pairs, Sequences, mix, sequence
 from audioxai.datasets.ground_truth.reliance import CueReliance, cue_reliance
 from audioxai.datasets.records import Dataset
 from audioxai.domains import Domain
@@ -41,12 +41,12 @@ __all__ = [
     "CueDesign",
     "CueReliance",
     "CuedClips",
-    "DigitPairs",
     "GroundTruth",
     "LinearModel",
     "Mixtures",
     "NoCue",
     "NoiseBand",
+    "Pairs",
     "Sequences",
     "SolvedModel",
     "Tone",
@@ -60,7 +60,7 @@ __all__ = [
 
 @runtime_checkable
 class GroundTruth(Protocol):
-    """Clips of which it is known where relevance belongs."""
+    """Clips whose relevant features are known."""
 
     @property
     def dataset(self) -> Dataset:

@@ -127,7 +127,7 @@ class BandEnergyModel(nn.Module):
     edges_hz : tuple of float
         Ascending, one more than there are bands.
     sample_rate_hz : int
-        Of the waveforms ``(batch, 1, time)``.
+        Sample rate of the waveforms ``(batch, 1, time)``.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 Idea
 ----
-Every clip of a speech dataset is given a class at random, whatever is said in it, and the cue of that class is added
+Every clip of a data set is given a class at random, whatever is said in it, and the cue of that class is added
 at a random time. A model that tells these classes apart must use the cue; that it does is seen on the same clips
 without the cue (accuracy at chance) and with the cue of another class in its place (predictions follow the cue).
 
@@ -150,7 +150,7 @@ class CueDesign:
     earliest_s, latest_s : float
         Range of the time at which a cue starts; equal for a fixed time.
     seed : int
-        Of classes, times, phases and noise.
+        Seed of classes, times, phases and noise.
 
     Raises
     ------
@@ -187,7 +187,7 @@ class CuedClips:
     Attributes
     ----------
     dataset : Dataset
-        Clips with their cue; classes are the design's cues; ids, speakers and parts as they were.
+        Clips with their cue; classes are the design's cues; ids, groups and parts as they were.
     clips, cues : Tensor
         ``(samples, 1, time)``: the speech and the cue that ``dataset.inputs`` add up.
     swapped_cues : Tensor
@@ -195,13 +195,13 @@ class CuedClips:
     starts_s : Tensor
         When the cue starts, ``(samples,)``, float64.
     gains : Tensor
-        One factor in (0, 1] a clip, for speech and cues alike: below 1 where any class's cue would have exceeded full
+        One factor in (0, 1] per clip, for speech and cues alike: below 1 where any class's cue would have exceeded full
         scale, so that it does not tell the class. ``(samples,)``, float64.
     snr_db : Tensor
         Energy of the cue over that of the speech, both over the whole clip, in dB; −inf without a cue. ``(samples,)``,
         float64.
     design : CueDesign
-        What was asked for.
+        The requested design.
     """
 
     dataset: Dataset

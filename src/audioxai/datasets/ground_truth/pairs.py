@@ -1,9 +1,9 @@
-"""Two digits in one clip, at once or one after the other: relevance for the target belongs where the target is.
+"""Clips of two classes in one, at once or one after the other: relevance for the target belongs where the target is.
 
 Conventions
 -----------
-The target's digit is the label; id, speaker and part are the target's, too. The other utterance is of another digit,
-from the same part, and by another speaker where the part has one. The SNR is the energy of the target over that of the
+Label, id, group (such as the speaker) and part are the target's. The other clip is of another class, from the same
+part, and from another group where the part has one. The SNR is the energy of the target over that of the
 other, both over the whole clip. What is drawn depends on the seed and on the target's samples, never on the order of
 the dataset.
 """
@@ -31,8 +31,8 @@ from audioxai.utils.seeding import content_key, generator
 
 
 @dataclass(frozen=True, eq=False)
-class DigitPairs:
-    """Clips that add up two utterances: ``dataset.inputs = targets + others``.
+class Pairs:
+    """Clips that add up two others: ``dataset.inputs = targets + others``.
 
     Attributes
     ----------
@@ -40,22 +40,22 @@ class DigitPairs:
         The sums, labelled by the target.
     targets, others : Tensor
         The two parts as they are in the sum, ``(samples, 1, time)``.
-    other_ids, other_speakers : tuple
-        Where the other utterance is from, one entry a sample.
+    other_ids, other_groups : tuple
+        Where the other clip is from, one entry per sample.
     other_labels : Tensor
-        Its digit, ``(samples,)``, int64.
+        Its class, ``(samples,)``, int64.
     snr_db : float
         Energy of the target over that of the other.
     gains : Tensor
-        One factor in (0, 1] a clip on both parts: below 1 where the sum would have exceeded full scale. ``(samples,)``,
-        float64.
+        One factor in (0, 1] per clip on both parts: below 1 where the sum would have exceeded full scale.
+        ``(samples,)``, float64.
     """
 
     dataset: Dataset
     targets: Tensor
     others: Tensor
     other_ids: tuple[str, ...]
-    other_speakers: tuple[str | None, ...]
+    other_groups: tuple[str | None, ...]
     other_labels: Tensor
     snr_db: float
     gains: Tensor
@@ -63,9 +63,9 @@ class DigitPairs:
 
 @dataclass(frozen=True, eq=False)
 class Mixtures:
-    """Two digits spoken at once."""
+    """Two clips at once."""
 
-    pairs: DigitPairs
+    pairs: Pairs
 
     @property
     def dataset(self) -> Dataset:
@@ -94,32 +94,32 @@ class Mixtures:
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Two digits one after the other, each in one half of the clip.
+    """Two clips one after the other, each in one half of the clip.
 
     Attributes
     ----------
-    pairs : DigitPairs
-        The two utterances, each silent in the other's half.
+    pairs : Pairs
+        The two clips, each silent in the other's half.
     target_first : Tensor
         Whether the target comes first, bool ``(samples,)``.
     target_energy_kept, other_energy_kept : Tensor
-        Share in [0, 1] of each utterance's energy that is in the half of a clip it was cut to, ``(samples,)``, float64.
+        Share in [0, 1] of each clip's energy that is in the half of a clip it was cut to, ``(samples,)``, float64.
     """
 
-    pairs: DigitPairs
+    pairs: Pairs
     target_first: Tensor
     target_energy_kept: Tensor
     other_energy_kept: Tensor
 
     @property
     def dataset(self) -> Dataset:
-        """The clips with both digits."""
+        """The clips that hold both."""
         return self.pairs.dataset
 
     def mask(self, domain: Domain) -> Tensor:
         """The target's half of the time axis, bool ``(samples, 1, *domain.shape)``.
 
-        A column belongs to the half that holds its time; one whose window reaches over the middle hears both.
+        A column belongs to the half that holds its time; one whose window crosses the middle contains both.
 
         Raises
         ------
@@ -135,12 +135,12 @@ class Sequences:
 
 
 def mix(dataset: Dataset, snr_db: float = 0.0, seed: int = 0) -> Mixtures:
-    """Mix every clip, the target, with one of another digit.
+    """Mix every clip, the target, with one of another class.
 
     Raises
     ------
     UserError
-        If the dataset is of images, a part has only one digit or a clip is silent, or ``snr_db`` is not finite.
+        If the dataset is of images, a part has only one class or a clip is silent, or ``snr_db`` is not finite.
     """
     partners = _partners(dataset, seed)
     sounds = [(dataset.inputs[own], dataset.inputs[other]) for own, other in enumerate(partners)]
@@ -148,7 +148,7 @@ def mix(dataset: Dataset, snr_db: float = 0.0, seed: int = 0) -> Mixtures:
 
 
 def sequence(dataset: Dataset, snr_db: float = 0.0, seed: int = 0) -> Sequences:
-    """Put every clip, the target, before or after one of another digit, each cut to half of the clip's length.
+    """Put every clip, the target, before or after one of another class, each cut to half of the clip's length.
 
     Cut is to the stretch that holds most of the energy, with ramps of 5 ms at its ends; which of the two comes first
     is drawn clip by clip. The last sample of clips of an odd length stays silent.
@@ -156,7 +156,7 @@ def sequence(dataset: Dataset, snr_db: float = 0.0, seed: int = 0) -> Sequences:
     Raises
     ------
     UserError
-        If the dataset is of images, a part has only one digit or a clip is silent, or ``snr_db`` is not finite.
+        If the dataset is of images, a part has only one class or a clip is silent, or ``snr_db`` is not finite.
     """
     partners = _partners(dataset, seed)
     rate_hz = require_sounds(dataset)
@@ -173,18 +173,18 @@ def sequence(dataset: Dataset, snr_db: float = 0.0, seed: int = 0) -> Sequences:
 
 
 def _partners(dataset: Dataset, seed: int) -> list[int]:
-    """Index of the other utterance for every clip."""
+    """Index of the other clip for every clip."""
     require_sounds(dataset)
     # By id, so that the order of the dataset does not matter.
     by_id = torch.tensor(sorted(range(len(dataset)), key=dataset.ids.__getitem__), dtype=torch.int64)
-    speakers = _numbered(dataset.speakers)[by_id]
+    groups = _numbered(dataset.groups)[by_id]
     parts = _numbered(dataset.splits)[by_id]
     labels = dataset.labels[by_id]
     partners = [0] * len(dataset)
     for row, own in enumerate(by_id.tolist()):
         allowed = (parts == parts[row]) & (labels != labels[row])
-        by_another = allowed & (speakers != speakers[row])
-        candidates = by_id[by_another if bool(by_another.any()) else allowed]
+        of_another = allowed & (groups != groups[row])
+        candidates = by_id[of_another if bool(of_another.any()) else allowed]
         partners[own] = _drawn(dataset, own, candidates, seed)
     return partners
 
@@ -192,8 +192,8 @@ def _partners(dataset: Dataset, seed: int) -> list[int]:
 def _drawn(dataset: Dataset, own: int, candidates: Tensor, seed: int) -> int:
     if not len(candidates):
         raise UserError(
-            f"the {dataset.splits[own]} part of {dataset.name} holds only digit "
-            f"{dataset.class_names[int(dataset.labels[own])]}; pairs need clips of two digits in every part"
+            f"the {dataset.splits[own]} part of {dataset.name} holds only class "
+            f"{dataset.class_names[int(dataset.labels[own])]}; pairs need clips of two classes in every part"
         )
     random = generator("partner", seed, content_key(dataset.inputs[own]))
     return int(candidates[torch.randint(len(candidates), (), generator=random)])
@@ -211,13 +211,13 @@ def _paired(
     sounds: list[tuple[Tensor, Tensor]],
     snr_db: float,
     design: tuple[object, ...],
-) -> DigitPairs:
+) -> Pairs:
     if not math.isfinite(snr_db):
         raise UserError(f"snr_db is {snr_db}; give a finite number of decibels")
     scaled = [_scaled(*parts, snr_db, dataset.ids[own]) for own, parts in enumerate(sounds)]
     targets, others, gains = zip(*scaled, strict=True)
     inputs = torch.stack(targets) + torch.stack(others)
-    return DigitPairs(
+    return Pairs(
         dataset=replace(
             dataset,
             name=f"{dataset.name}_{design[0]}",
@@ -227,7 +227,7 @@ def _paired(
         targets=torch.stack(targets),
         others=torch.stack(others),
         other_ids=tuple(dataset.ids[other] for other in partners),
-        other_speakers=tuple(dataset.speakers[other] for other in partners),
+        other_groups=tuple(dataset.groups[other] for other in partners),
         other_labels=dataset.labels[torch.tensor(partners)],
         snr_db=snr_db,
         gains=torch.tensor(gains, dtype=torch.float64),

@@ -31,7 +31,7 @@ class CueReliance:
     follows_swap : float
         Predicted as the class of the cue that was put in its place.
     chance : float
-        Share of the most frequent class: what a model that hears nothing reaches at best.
+        Share of the most frequent class: accuracy of a model that ignores its input.
     """
 
     samples: int

@@ -1,4 +1,4 @@
-"""Infidelity: how far the drops that an attribution predicts are from those that come."""
+"""Infidelity: error of the drops of the logit that an attribution map predicts for random removals."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from audioxai.baselines import Baseline
 from audioxai.metrics.batch import Batch, PassMetric, Responses
 from audioxai.metrics.engine import Scoring
-from audioxai.metrics.faithfulness.ranking import absent_cells
+from audioxai.metrics.faithfulness.ranking import removed_inputs
+from audioxai.metrics.registry import metric
 from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import content_key, generator
 
 
 @dataclass(frozen=True)
 class _BoxInfidelity(PassMetric):
-    """Mean squared error of predicted drops of the target's logit when random boxes of the input are absent."""
+    """Mean squared error of predicted drops of the target's logit when random boxes of the input are removed."""
 
     baseline: Baseline
     fraction: float = 0.1
@@ -25,8 +26,11 @@ class _BoxInfidelity(PassMetric):
     scaled: bool = True
     seed: int = 0
 
+    family: ClassVar[str] = "faithfulness"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    draws_at_random: ClassVar[bool] = True
+    scale_matters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.fraction < 1.0:
@@ -36,7 +40,7 @@ class _BoxInfidelity(PassMetric):
 
     @abstractmethod
     def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:
-        """What each number of the input loses the logit when absent, by the attributions; shaped like them."""
+        """Drop of the logit that the attributions predict for removing each feature; shaped like them."""
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores ≥ 0."""
@@ -48,24 +52,25 @@ class _BoxInfidelity(PassMetric):
         predicted = boxes.sums(self.contributions(batch, attributions).double().sum(1))
         if not self.scaled:
             return (drops - predicted).square().mean(1)
-        # With nothing predicted there is no scale: 0 / 0 is NaN, as it should be.
+        # Where all predictions are 0 the scale is undefined, and 0 / 0 is NaN.
         scale = (drops * predicted).mean(1) / predicted.square().mean(1)
         return (drops - scale[:, None] * predicted).square().mean(1)
 
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
-        """``runs`` and the unperturbed one, a sample."""
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """Per sample ``runs`` and one for the unperturbed input."""
         return len(inputs) * (self.runs + 1)
 
     def _removals(self, batch: Batch) -> tuple["Boxes", Responses]:
         boxes = Boxes.drawn(batch.inputs, self.fraction, self.runs, self.seed)
-        absent = absent_cells(batch, self.baseline)
+        removed = removed_inputs(batch, self.baseline)
 
         def remove(samples: Tensor, runs: Tensor) -> Tensor:
-            return torch.where(boxes.inside(samples, runs), absent[samples], batch.inputs[samples])
+            return torch.where(boxes.inside(samples, runs), removed[samples], batch.inputs[samples])
 
         return boxes, batch.responses(remove, self.runs)
 
 
+@metric("infidelity")
 @dataclass(frozen=True)
 class Infidelity(_BoxInfidelity):
     """Mean squared error of Iᵀa against the drop f(x) − f(x − I), I = x − baseline on a random box and 0 elsewhere.
@@ -73,35 +78,36 @@ class Infidelity(_BoxInfidelity):
     Attributes
     ----------
     baseline : Baseline
-        What cells in the box are set to.
+        Value of features in the box.
     fraction : float
         Share of the input that a box takes: a square of a square image, a stretch of a waveform.
     runs : int
-        Boxes a sample.
+        Boxes per sample.
     scaled : bool
-        Multiply the attributions by the β that makes the error least, as the authors' own code does, so that methods
-        of different units compare. Without it this is Eq. 1 to the letter.
+        Multiply the attributions by the β that minimises the error, as the authors' own code does, so that methods
+        of different units compare. If False this is Eq. 1.
     seed : int
-        Of the boxes. Every sample has its own, a function of its values and the seed; methods share them.
+        Of the boxes, a function of the sample's values and the seed; methods share them.
 
     Notes
     -----
     Yeh et al. 2019, Eq. 1, f the target's logit; the unit is logits². For attributions *per unit of the input*, such as
-    gradients; for those that are shares of the logit already see :class:`ContributionInfidelity`. Scaled, NaN where
-    nothing is predicted, all-zero attributions included; not scaled, these have a score.
+    gradients; for those that are contributions to the logit see :class:`ContributionInfidelity`. If scaled, NaN where
+    every predicted drop is 0.
     """
 
-    title: ClassVar[str] = "infidelity"
+    label: ClassVar[str] = "Infidelity"
     source: ClassVar[str] = "Yeh et al. 2019, Eq. 1"
 
     def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:
         """I ⊙ a."""
-        return (batch.inputs - absent_cells(batch, self.baseline)) * attributions
+        return (batch.inputs - removed_inputs(batch, self.baseline)) * attributions
 
 
+@metric("contribution_infidelity")
 @dataclass(frozen=True)
 class ContributionInfidelity(_BoxInfidelity):
-    """Mean squared error of the attributions' sum over a random box against the drop when the box is absent.
+    """Mean squared error of the attributions' sum over a random box against the drop when the box is removed.
 
     Attributes
     ----------
@@ -110,11 +116,12 @@ class ContributionInfidelity(_BoxInfidelity):
 
     Notes
     -----
-    Yeh et al. 2019, Eq. 1 with a binary I, for attributions that are shares of the logit: Integrated Gradients,
+    Yeh et al. 2019, Eq. 1 with a binary I, for attributions that are contributions to the logit: Integrated Gradients,
     gradient × input, Shapley values, occlusion.
     """
 
-    title: ClassVar[str] = "contribution infidelity"
+    label: ClassVar[str] = "Contribution infidelity"
+    short: ClassVar[str] = "Contribution inf."
     source: ClassVar[str] = "Yeh et al. 2019, Eq. 1, binary I"
 
     def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:  # noqa: ARG002 (the family's)
@@ -124,16 +131,16 @@ class ContributionInfidelity(_BoxInfidelity):
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Random boxes, one a sample and run.
+    """Random boxes, one per sample and run.
 
     Attributes
     ----------
     first : Tensor
-        ``(batch, runs, axes)``, the first cell of the box along each axis.
+        ``(batch, runs, axes)``, first feature of the box along each axis.
     sides : tuple of int
-        Its cells along each axis.
+        Features of the box along each axis.
     shape : tuple of int
-        Cells of the input along each axis.
+        Features of the input along each axis.
     """
 
     first: Tensor
@@ -142,7 +149,7 @@ class Boxes:
 
     @classmethod
     def drawn(cls, inputs: Tensor, fraction: float, runs: int, seed: int) -> "Boxes":
-        """Boxes whose sides are one and the same share of each axis; every position is as likely as any other."""
+        """Boxes whose sides are the same share of each axis, every position equally likely."""
         shape = tuple(inputs.shape[2:])
         sides = tuple(max(1, round(fraction ** (1 / len(shape)) * size)) for size in shape)
         room = torch.tensor([size - side + 1 for size, side in zip(shape, sides, strict=True)])
@@ -161,8 +168,8 @@ class Boxes:
         inside = torch.ones(len(samples), *[1] * (len(self.shape) + 1), dtype=torch.bool, device=samples.device)
         for axis, (size, side) in enumerate(zip(self.shape, self.sides, strict=True)):
             first = self.first[samples, runs, axis, None]
-            cells = torch.arange(size, device=samples.device)
-            along = (cells >= first) & (cells < first + side)
+            positions = torch.arange(size, device=samples.device)
+            along = (positions >= first) & (positions < first + side)
             inside = inside & along.reshape(
                 len(samples), *(size if at == axis else 1 for at in range(-1, len(self.shape)))
             )
@@ -184,6 +191,6 @@ class Boxes:
             )
             sign = (-1) ** (len(ends) - sum(ends))
             sums += sign * flat.gather(1, corners + reach)
-        # What is left of terms that cancel is rounding, and no prediction.
+        # Sums no larger than the rounding of terms that cancel count as 0.
         rounding = 1e-12 * values.abs().flatten(1).sum(1, keepdim=True)
         return torch.where(sums.abs() > rounding, sums, 0.0)

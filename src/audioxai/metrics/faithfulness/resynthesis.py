@@ -1,19 +1,24 @@
-"""Insertion and deletion that can be heard: what the model gets is a sound at every step.
+"""Insertion and deletion of resynthesised sounds: the model's input is a sound at every step.
 
 Idea
 ----
-Attributions, wherever they live, are carried over to the cells of one complex spectrogram
-(:mod:`audioxai.domains.stft_cells`) and put these in an order. The most relevant ones come into what stands for
-*removed* (insertion), or go from the clip (deletion), step by step, through the inverse transform and the model's own
-front end. An explanation that is good under one removal only has learnt the removal: silence tells a model that nothing
-was said, noise hides what was. So there is more than one, and the worst counts.
+Attributions of any domain of sound are mapped to the bins of one complex spectrogram
+(:mod:`audioxai.domains.stft_cells`), which they rank. Step by step the most relevant bins are inserted into a removal
+(silence, noise), or deleted from the clip, through the inverse transform and the model's own front end. A map that is
+good under one removal only is adapted to that removal, so several are used and the worst counts: silence tells a model
+that nothing was said, noise hides what was said.
 
 Conventions
 -----------
 Inputs are waveforms ``(batch, 1, time)`` and the model takes waveforms, its front end included (for a model of
 spectrograms ``nn.Sequential(front_end, body)``). A removal is a baseline of waveforms: ``Silence(Waveform(…))``,
-``SpeechShapedNoise.of(training_waveforms, snr_db)``. Fractions are of the spectrogram's cells, whatever the domain of
+``SpeechShapedNoise.of(training_waveforms, snr_db)``. Fractions are of the spectrogram's bins, whatever the domain of
 the attributions, so that methods of different domains can be compared.
+
+Metrics
+-------
+``removal_silence`` and ``removal_noise`` score one of the removals, ``removal_worst`` the worst for each clip. All
+three are :class:`ResynthesisFaithfulness`, and share their passes when carried out together.
 """
 
 import math
@@ -27,15 +32,19 @@ from torch import Tensor, nn
 from audioxai.baselines import Baseline
 from audioxai.domains import Domain, Stft, audible, in_stft_cells
 from audioxai.metrics.batch import Batch, PassMetric, Responses, check_finite, target_probability
-from audioxai.metrics.engine import Forward, Scoring, Work, run
-from audioxai.metrics.faithfulness.curves import Tracing
-from audioxai.metrics.faithfulness.ranking import absent_cells, ranks_cells
+from audioxai.metrics.engine import ModelRoute, Scoring, Work, run
+from audioxai.metrics.faithfulness.ranking import ranks_features, removed_inputs
+from audioxai.metrics.faithfulness.removal import Tracing
+from audioxai.metrics.registry import METRICS, entry_of
 from audioxai.metrics.similarity import ascending, ordinals
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
 from audioxai.utils.seeding import content_key, content_keys, generator
 
 MOST_STEPS = 255
+# Row of each removal in result tables, by the name of its baseline.
+ROWS = {"silence": "removal_silence", "speech-shaped noise": "removal_noise"}
+WORST_ROW = "removal_worst"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +56,7 @@ class RemovalCurves:
     removal : str
         Its name.
     fractions : Tensor
-        Fraction of the cells that came, or went, at every point, ``(points,)``, from 0 to 1.
+        Fraction of the bins that are inserted, or deleted, at every point, ``(points,)``, from 0 to 1.
     insertion, deletion : Tensor
         ``(batch, points)``, float64.
     """
@@ -75,26 +84,26 @@ class RemovalCurves:
 
 @dataclass(frozen=True)
 class ResynthesisFaithfulness(PassMetric):
-    """Area under the insertion curve minus that under the deletion curve, the worst over the removals, clip by clip.
+    """Area under the insertion curve minus that under the deletion curve, the smallest over the removals for each clip.
 
     Attributes
     ----------
     domain : Domain
-        Where the attributions live: waveform, STFT, ERB bands or log-mel.
+        Domain of the attributions: waveform, STFT, ERB bands or log-mel.
     stft : Stft
-        Spectrogram whose cells come and go; the same for all methods that are compared.
+        Spectrogram whose bins are inserted and deleted; the same for all methods that are compared.
     removals : tuple of Baseline
-        What stands where cells are removed; with one of them, its own score.
+        What removed bins hold; of several the worst counts.
     steps : int
-        Parts in which the cells come and go, 2 to 255; after step k of n, a fraction ½ − ½ cos(π k / n) of the cells:
-        closest together at both ends, where curves bend.
+        Steps of insertion and deletion, 2 to 255; after step k of n, a fraction ½ − ½ cos(π k / n) of the bins, so that
+        points are closest together at both ends, where curves bend.
     seed : int
-        Of the order of cells of equal relevance, which is every sample's own.
+        Of the order of equally relevant bins, a function of the sample's values and the seed.
 
     Notes
     -----
     Petsiuk et al. 2018 for the curves and their areas by the trapezoid rule. With D the spectrum of clip − removal, M
-    the cells that came and S the inverse transform, insertion is removal + S(M ⊙ D) and deletion clip − S(M ⊙ D): one
+    the inserted bins and S the inverse transform, insertion is removal + S(M ⊙ D) and deletion clip − S(M ⊙ D), so one
     transform serves both. The opposite order has the opposite score, so a random one scores 0 on average, whatever the
     removal and the model. NaN where all attributions of a sample are equal.
     """
@@ -105,7 +114,9 @@ class ResynthesisFaithfulness(PassMetric):
     steps: int = 16
     seed: int = 0
 
-    title: ClassVar[str] = "resynthesis faithfulness"
+    label: ClassVar[str] = "Insertion − deletion, worse removal"
+    short: ClassVar[str] = "Worse"
+    family: ClassVar[str] = "faithfulness"
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Petsiuk et al. 2018, in sounds"
@@ -124,7 +135,7 @@ class ResynthesisFaithfulness(PassMetric):
             raise UserError(f"steps is {self.steps}; give 2 to {MOST_STEPS}")
 
     def check(self, batch: Batch, attributions: Tensor) -> None:
-        """Refuse inputs that are no clips of the domain and attributions that are not in it.
+        """Refuse inputs that are no clips of the domain, and attributions of another domain.
 
         Raises
         ------
@@ -137,23 +148,38 @@ class ResynthesisFaithfulness(PassMetric):
         )
         if given != due:
             raise UserError(
-                f"{self.title} got inputs of shape {given[0]} and attributions of {given[1]} but takes waveforms of "
+                f"{self.label} got inputs of shape {given[0]} and attributions of {given[1]} but takes waveforms of "
                 f"{due[0]} and attributions in domain {self.domain.name}, {due[1]}"
             )
         if not attributions.is_floating_point():
-            raise UserError(f"{self.title} got attributions of {attributions.dtype}; give real numbers, one a cell")
-        check_finite(self.title, inputs=batch.inputs, attributions=attributions)
+            raise UserError(f"{self.label} got attributions of {attributions.dtype}; give one real number per feature")
+        check_finite(self.label, inputs=batch.inputs, attributions=attributions)
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
         curves = yield from self.tracing(batch, attributions)
         worst = torch.stack([one.difference for one in self._named(curves)]).amin(0)
-        return torch.where(ranks_cells(attributions), worst, torch.nan)
+        return torch.where(ranks_features(attributions), worst, torch.nan)
+
+    def rows(self, curves: Tensor, attributions: Tensor) -> dict[str, Tensor]:
+        """Scores ``(batch,)`` by row of a result table: each removal's own, and the worst.
+
+        Parameters
+        ----------
+        curves : Tensor
+            As :meth:`tracing` returns them.
+        attributions : Tensor
+            Where all are equal the scores are NaN.
+        """
+        areas = torch.trapezoid(curves, self.fractions.to(curves.device))
+        scores = torch.where(ranks_features(attributions)[:, None], areas[..., 0] - areas[..., 1], torch.nan)
+        names = [ROWS.get(removal.name, f"removal_{removal.name.replace(' ', '_')}") for removal in self.removals]
+        return dict(zip(names, scores.unbind(1), strict=True)) | {WORST_ROW: scores.amin(1)}
 
     def curves(
         self, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor
     ) -> tuple[RemovalCurves, ...]:
-        """Both curves under every removal; arguments and errors as in calling the metric."""
+        """Both curves under each removal; arguments and errors as in calling the metric."""
         batch = Batch(model, inputs, targets)
         self.check(batch, attributions)
         (outcome,) = run([self.tracing(batch, attributions.detach())])
@@ -170,13 +196,13 @@ class ResynthesisFaithfulness(PassMetric):
             [_joined(whole.values, empty.values, part.values) for empty, part in zip(emptied, between, strict=True)], 1
         )
 
-    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
-        """The clip; for every removal, what it leaves of nothing and two sounds for every step but the last."""
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """Per sample one for the clip, and for each removal one without any bin and two for each step but the last."""
         return len(inputs) * (1 + len(self.removals) * (2 * self.steps - 1))
 
     @property
     def fractions(self) -> Tensor:
-        """Fraction of the cells that has come, or gone, at every point of a curve, ``(steps + 1,)``, float64."""
+        """Fraction of the bins that are inserted, or deleted, at every point of a curve, ``(steps + 1,)``, float64."""
         inner = self._counts().double() / self.stft.shape[0] / self.stft.shape[1]
         return torch.cat([inner.new_zeros(1), inner, inner.new_ones(1)])
 
@@ -188,35 +214,33 @@ class ResynthesisFaithfulness(PassMetric):
         )
 
     def _counts(self) -> Tensor:
-        """Cells that have come, or gone, after every step but the last, ``(steps − 1,)``."""
-        cells = self.stft.shape[0] * self.stft.shape[1]
-        turns = [math.pi * step / self.steps for step in range(1, self.steps)]
-        counts = torch.tensor([round(cells * (0.5 - 0.5 * math.cos(turn))) for turn in turns])
-        return counts.clamp(1, max(1, cells - 1))
+        """Bins that are inserted, or deleted, after each step but the last, ``(steps − 1,)``."""
+        bins = math.prod(self.stft.shape)
+        angles = [math.pi * step / self.steps for step in range(1, self.steps)]
+        counts = torch.tensor([round(bins * (0.5 - 0.5 * math.cos(angle))) for angle in angles])
+        return counts.clamp(1, max(1, bins - 1))
 
     def _emptied(self, batch: Batch, removal: Baseline) -> Responses:
-        """Probability ``(batch, 1)`` in what the removal alone sounds like; asked once for all methods."""
+        """Probability ``(batch, 1)`` in the removal itself; shared by all methods."""
 
-        def ask() -> Responses:
-            return batch.responses(lambda samples, _: absent_cells(batch, removal)[samples], 1, target_probability)
+        def responses() -> Responses:
+            return batch.responses(lambda samples, _: removed_inputs(batch, removal)[samples], 1, target_probability)
 
-        return batch.shared(("emptied", removal), ask)
+        return batch.shared(("emptied", removal), responses)
 
     def _between(self, batch: Batch, order: "_Order", removal: Baseline) -> Responses:
-        """Probabilities ``(batch, 2 · (steps − 1))``, insertion and deletion in turn; equal attributions ask once."""
+        """Probabilities ``(batch, 2 · (steps − 1))``, insertion and deletion alternating; equal maps share them."""
         key = ("between", self.domain, self.stft, self.steps, self.seed, removal, order.key)
         return batch.shared(key, _PartialSounds(self, batch, order, removal).responses)
 
-    def steps_of_cells(self, batch: Batch, attributions: Tensor) -> Tensor:
-        """Step, from 0, with which every cell of every sample comes or goes, ``(batch, bins, frames)``, uint8."""
-        shuffles = batch.shared(
-            ("order of equal stft cells", self.stft.shape, self.seed), lambda: self._shuffles(batch)
-        )
+    def steps_of_bins(self, batch: Batch, attributions: Tensor) -> Tensor:
+        """Step, from 0, in which each bin is inserted or deleted, ``(batch, bins, frames)``, uint8."""
+        shuffles = batch.shared(("order of equal stft bins", self.stft.shape, self.seed), lambda: self._shuffles(batch))
         parts = slices(len(batch), inputs_per_call(math.prod(self.stft.shape), attributions.device))
-        return torch.cat([self._steps_of_cells(attributions[rows], shuffles[rows]) for rows in parts])
+        return torch.cat([self._steps_of_bins(attributions[rows], shuffles[rows]) for rows in parts])
 
-    def _steps_of_cells(self, attributions: Tensor, shuffles: Tensor) -> Tensor:
-        # In single precision, so that what is equal but for the rounding of weighted means is equal.
+    def _steps_of_bins(self, attributions: Tensor, shuffles: Tensor) -> Tensor:
+        # In single precision, so that weighted means that differ by rounding in double precision are equal.
         relevance = in_stft_cells(attributions.double(), audible(self.domain), self.stft).float()
         keys = (ordinals(relevance.flatten(1)) << 32) | shuffles
         thresholds = ascending(keys)[:, keys.shape[1] - self._counts().to(keys.device)]
@@ -226,26 +250,21 @@ class ResynthesisFaithfulness(PassMetric):
         return steps.reshape(-1, *self.stft.shape)
 
     def _shuffles(self, batch: Batch) -> Tensor:
-        """A permutation of the cells for every sample, its own, ``(batch, cells)``, int32."""
-        cells = self.stft.shape[0] * self.stft.shape[1]
+        """A permutation of the bins for each sample, ``(batch, bins)``, int32."""
+        bins = math.prod(self.stft.shape)
+        # "equal cells" seeds the order; another word would change scores.
         randoms = (generator("equal cells", self.seed, key) for key in content_keys(batch.inputs))
-        shuffles = [torch.randperm(cells, generator=random).to(torch.int32) for random in randoms]
+        shuffles = [torch.randperm(bins, generator=random).to(torch.int32) for random in randoms]
         return torch.stack(shuffles).to(batch.inputs.device)
 
 
 class _Order:
-    """In which order the cells of every sample come or go, for one method: made once for all removals, then forgotten.
-
-    Parameters
-    ----------
-    metric, batch, attributions
-        Whose order.
-    """
+    """Order of the bins of every sample for one method's attributions: made once for all removals, then dropped."""
 
     def __init__(self, metric: ResynthesisFaithfulness, batch: Batch, attributions: Tensor) -> None:
         self._metric, self._batch, self._attributions = metric, batch, attributions
         self._steps: Tensor | None = None
-        self._still_to_come = len(metric.removals)
+        self._removals_left = len(metric.removals)
 
     @cached_property
     def key(self) -> int:
@@ -254,24 +273,23 @@ class _Order:
 
     @property
     def steps(self) -> Tensor:
-        """Step of every cell, ``(batch, frames, bins)``, uint8; frames are rows for the inverse transform."""
+        """Step of every bin, ``(batch, frames, bins)``, uint8; frames are rows for the inverse transform."""
         if self._steps is None:
-            self._steps = self._metric.steps_of_cells(self._batch, self._attributions).transpose(1, 2).contiguous()
+            self._steps = self._metric.steps_of_bins(self._batch, self._attributions).transpose(1, 2).contiguous()
         return self._steps
 
     def done_with(self) -> None:
-        """Take note that one more removal has no need of it; after the last the steps go, until asked for again."""
-        self._still_to_come -= 1
-        if self._still_to_come <= 0:
+        """Called when a removal is finished; after the last one the steps are dropped, until they are needed again."""
+        self._removals_left -= 1
+        if self._removals_left <= 0:
             self._steps = None
 
 
 class _PartialSounds:
-    """Clips of which some cells are there and others removed, for one method under one removal.
+    """Clips with some bins removed, for one method's order and one removal.
 
-    Numbered sample by sample, step by step, insertion before deletion, so that a call needs the spectra of few samples
-    and one inverse transform for two sounds. The spectra of a call's samples are made together and kept until a later
-    call is about others.
+    They are numbered sample by sample, step by step, insertion before deletion, so that a call needs the spectra of few
+    samples and one inverse transform for two sounds. Spectra are kept until a later call needs those of other samples.
     """
 
     def __init__(self, metric: ResynthesisFaithfulness, batch: Batch, order: _Order, removal: Baseline) -> None:
@@ -289,7 +307,7 @@ class _PartialSounds:
             values[numbers // runs, numbers % runs] = read.to(values.dtype)
 
         shape = tuple(batch.inputs.shape[1:])
-        return Responses(Work(Forward(batch.model), shape, values.numel(), values.device, self._make, take), values)
+        return Responses(Work(ModelRoute(batch.model), shape, values.numel(), values.device, self._make, take), values)
 
     def _make(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Sounds ``(n, 1, time)`` and targets ``(n,)``."""
@@ -297,18 +315,18 @@ class _PartialSounds:
         steps, which = torch.unique_consecutive(numbers // 2, return_inverse=True)
         there = self._there(steps // self._inner, steps % self._inner + 1)[which]
         deleted = (numbers % 2 == 1)[:, None, None]
-        absent = absent_cells(self._batch, self._removal)[samples]
-        sounds = torch.where(deleted, self._batch.inputs[samples] - there, absent + there)
+        removal = removed_inputs(self._batch, self._removal)[samples]
+        sounds = torch.where(deleted, self._batch.inputs[samples] - there, removal + there)
         if int(numbers[-1]) == 2 * self._inner * len(self._batch) - 1:
             self._kept = torch.empty(0)
             self._order.done_with()
         return sounds, self._batch.targets[samples]
 
     def _there(self, samples: Tensor, steps: Tensor) -> Tensor:
-        """What the cells of the first ``steps`` steps add to the removal, ``(n, 1, time)``; samples ascend."""
+        """What the bins of the first ``steps`` steps add to the removal, ``(n, 1, time)``; samples ascend."""
         first, last = samples[[0, -1]].tolist()
-        come = self._order.steps[samples] < steps.to(torch.uint8)[:, None, None]
-        frames = self._differences(first, last)[samples - first].mul_(come)
+        inserted = self._order.steps[samples] < steps.to(torch.uint8)[:, None, None]
+        frames = self._differences(first, last)[samples - first].mul_(inserted)
         return self._metric.stft.synthesis(frames.transpose(1, 2)[:, None])
 
     def _differences(self, first: int, last: int) -> Tensor:
@@ -322,8 +340,8 @@ class _PartialSounds:
 
     def _analysed(self, rows: slice) -> Tensor:
         """Spectra of clip − removal of these samples; frames are rows, as the inverse transform reads them."""
-        absent = absent_cells(self._batch, self._removal)[rows]
-        differences = self._metric.stft.analysis(self._batch.inputs[rows] - absent)
+        removal = removed_inputs(self._batch, self._removal)[rows]
+        differences = self._metric.stft.analysis(self._batch.inputs[rows] - removal)
         return differences[:, 0].transpose(1, 2).contiguous()
 
 
@@ -332,3 +350,41 @@ def _joined(whole: Tensor, empty: Tensor, between: Tensor) -> Tensor:
     insertion = torch.cat([empty, between[:, 0::2], whole], dim=1)
     deletion = torch.cat([whole, between[:, 1::2], empty], dim=1)
     return torch.stack([insertion, deletion], dim=1).double()
+
+
+def removal_silence(
+    domain: Domain, stft: Stft, removals: tuple[Baseline, ...], steps: int = 16, seed: int = 0
+) -> ResynthesisFaithfulness:
+    """The metric under the one of the removals that is silence; raises if there is none."""
+    return ResynthesisFaithfulness(domain, stft, _only("silence", removals), steps, seed)
+
+
+def removal_noise(
+    domain: Domain, stft: Stft, removals: tuple[Baseline, ...], steps: int = 16, seed: int = 0
+) -> ResynthesisFaithfulness:
+    """The metric under the one of the removals that is speech-shaped noise; raises if there is none."""
+    return ResynthesisFaithfulness(domain, stft, _only("speech-shaped noise", removals), steps, seed)
+
+
+def _only(name: str, removals: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+    chosen = tuple(removal for removal in removals if removal.name == name)
+    if not chosen:
+        raise UserError(f"removals are {', '.join(removal.name for removal in removals)}; {name} has to be among them")
+    return chosen
+
+
+METRICS.add(
+    entry_of(
+        "removal_silence",
+        ResynthesisFaithfulness,
+        removal_silence,
+        label="Insertion − deletion, silence",
+        short="Silence",
+    )
+)
+METRICS.add(
+    entry_of(
+        "removal_noise", ResynthesisFaithfulness, removal_noise, label="Insertion − deletion, noise", short="Noise"
+    )
+)
+METRICS.add(entry_of(WORST_ROW, ResynthesisFaithfulness))

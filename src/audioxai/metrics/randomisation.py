@@ -1,0 +1,350 @@
+"""Randomisation: an attribution map of this class and this model has to change when either does.
+
+Idea
+----
+A map that stays the same for another class, or for a model with random weights, shows the input and not what the model
+makes of it.
+
+Conventions
+-----------
+Layers are randomised by their own ``reset_parameters``, in a copy of the model, each with a seed of its own. Maps are
+compared by structural similarity or, in absolute value, by rank correlation.
+
+Metrics
+-------
+* :class:`RandomLogit`: maps of other classes.
+* :class:`ModelParameterRandomisation` (MPRT): layers randomised one after the other, from the top.
+* :class:`SmoothMprt`: the same from the bottom, each map a mean over noisy inputs.
+* :class:`EfficientMprt`: all layers randomised at once, which should make the map more complex.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from audioxai.core import Explainer
+from audioxai.metrics.batch import Batch, PassMetric
+from audioxai.metrics.engine import Scoring, Work
+from audioxai.metrics.noise import NoisyInputs, RangeNoise, SignalNoise
+from audioxai.metrics.registry import metric
+from audioxai.metrics.similarity import RankCorrelation, ssim
+from audioxai.utils.errors import UserError
+from audioxai.utils.seeding import content_keys, derived_seed, generator
+
+
+class RandomisationMetric(PassMetric):
+    """What the metrics of this family have in common."""
+
+    family: ClassVar[str] = "randomisation"
+    draws_at_random: ClassVar[bool] = True
+
+
+@metric("random_logit")
+@dataclass(frozen=True)
+class RandomLogit(RandomisationMetric):
+    """Structural similarity of the maps of the target and of other classes; low is class-discriminative.
+
+    Attributes
+    ----------
+    explainer : Explainer
+        The method under test.
+    class_count : int
+        Classes of the model.
+    alternatives : int
+        Other classes explained per sample, over which the mean is taken.
+    seed : int
+        Of the choice of classes, a function of the sample's values and the seed.
+
+    Notes
+    -----
+    Sixt et al. 2020. Each map is divided by its own largest magnitude; maps of images and spectrograms are compared in
+    two dimensions, windows of 7 × 7. NaN where a map is all zero.
+    """
+
+    explainer: Explainer
+    class_count: int
+    alternatives: int = 3
+    seed: int = 0
+
+    label: ClassVar[str] = "Random logit (SSIM)"
+    short: ClassVar[str] = "Random logit"
+    higher_is_better: ClassVar[bool] = False
+    score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    source: ClassVar[str] = "Sixt et al. 2020"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.alternatives < self.class_count:
+            raise UserError(
+                f"alternatives is {self.alternatives} but the model has {self.class_count} classes; "
+                "choose at least 1 and fewer than there are classes"
+            )
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]."""
+        steps = torch.stack([self._class_steps(key) for key in content_keys(batch.inputs)]).to(batch.targets.device)
+        own = _scaled(attributions)
+        total = torch.zeros(len(batch), dtype=torch.float64, device=own.device)
+
+        def others(samples: Tensor, runs: Tensor) -> Tensor:
+            return (batch.targets[samples] + steps[samples, runs]) % self.class_count
+
+        def take(samples: Tensor, _: Tensor, other: Tensor) -> None:
+            total.index_add_(0, samples, ssim(own[samples], _scaled(other)))
+
+        yield [
+            batch.explanations(
+                self.explainer, lambda samples, _: batch.inputs[samples], self.alternatives, take, targets=others
+            )
+        ]
+        return total / self.alternatives
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """``alternatives`` explanations per sample."""
+        return self.alternatives * self.explainer.passes(inputs)
+
+    def _class_steps(self, key: int) -> Tensor:
+        """What is added to the target, modulo the number of classes, to get the other classes ``(alternatives,)``."""
+        random = generator("random logit", self.seed, key)
+        return 1 + torch.randperm(self.class_count - 1, generator=random)[: self.alternatives]
+
+
+@metric("mprt")
+@dataclass(frozen=True)
+class ModelParameterRandomisation(RandomisationMetric):
+    """Rank correlation of |attributions| before and after randomising the model's layers from the top; low is good.
+
+    Attributes
+    ----------
+    explainer : Explainer
+        The method under test.
+    seed : int
+        Of the random weights.
+
+    Notes
+    -----
+    Adebayo et al. 2018, cascading randomisation, Spearman, mean over the randomised models only. NaN where the
+    attributions, or those of a randomised model, are constant.
+    """
+
+    explainer: Explainer
+    seed: int = 0
+
+    label: ClassVar[str] = "Parameter randomisation (MPRT)"
+    short: ClassVar[str] = "MPRT"
+    higher_is_better: ClassVar[bool] = False
+    score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    source: ClassVar[str] = "Adebayo et al. 2018"
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]."""
+        original = RankCorrelation(attributions.abs().flatten(1))
+        total = torch.zeros(len(batch), dtype=torch.float64, device=attributions.device)
+
+        def take(samples: Tensor, _: Tensor, randomised: Tensor) -> None:
+            total.index_add_(0, samples, original(samples, randomised.abs().flatten(1)))
+
+        layers = 0
+        for layers, model in enumerate(cascade(batch.model, self.seed), start=1):  # noqa: B007 (counted)
+            yield [batch.explanations(self.explainer, lambda samples, _: batch.inputs[samples], 1, take, model=model)]
+        return total / layers
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:
+        """One explanation per layer and sample."""
+        return len(resettable(model)) * self.explainer.passes(inputs)
+
+
+@metric("smooth_mprt")
+@dataclass(frozen=True)
+class SmoothMprt(RandomisationMetric):
+    """Rank correlation of |smoothed attributions| before and after randomising layers from the bottom; low is good.
+
+    Attributes
+    ----------
+    explainer : Explainer
+        The method under test.
+    noise : SignalNoise or RangeNoise
+        Noise added to the inputs.
+    draws : int
+        Explanations of each sample and model over which the mean is taken. One is that of the unperturbed input; for
+        the model itself this is the given map.
+    seed : int
+        Of the noise, which is the same for every model, and of the random weights.
+
+    Notes
+    -----
+    Hedström et al. 2023, Eq. 3: cascading randomisation from the bottom, Spearman, here the mean over the randomised
+    models only. Without smoothing a method can look sensitive to the model only because its maps are noisy. NaN where
+    the attributions, or any of the smoothed ones, are constant.
+    """
+
+    explainer: Explainer
+    noise: SignalNoise | RangeNoise
+    draws: int = 10
+    seed: int = 0
+
+    label: ClassVar[str] = "Smooth parameter randomisation (MPRT)"
+    short: ClassVar[str] = "Smooth MPRT"
+    higher_is_better: ClassVar[bool] = False
+    score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    source: ClassVar[str] = "Hedström et al. 2023"
+    scale_matters: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise UserError(f"draws is {self.draws}; {self.label} needs at least 1")
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores in [−1, 1]."""
+        noisy = NoisyInputs(batch.inputs, self.noise, ("smoothing noise", self.seed))
+        smooth = attributions.clone()
+        yield [self._added(smooth, batch, batch.model, noisy, range(1, self.draws))]
+        original, everyone = RankCorrelation(smooth.abs().flatten(1)), torch.arange(len(batch), device=smooth.device)
+        total = torch.zeros(len(batch), dtype=torch.float64, device=smooth.device)
+        layers = 0
+        for layers, model in enumerate(cascade(batch.model, self.seed, bottom_up=True), start=1):  # noqa: B007 (counted)
+            smooth.zero_()
+            yield [self._added(smooth, batch, model, noisy, range(self.draws))]
+            total += original(everyone, smooth.abs().flatten(1))
+        flat = attributions.flatten(1)
+        return torch.where(flat.amax(1) > flat.amin(1), total / layers, torch.nan)
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:
+        """Per sample ``draws`` explanations for each layer, and ``draws`` − 1 for the model itself."""
+        return (self.draws * (len(resettable(model)) + 1) - 1) * self.explainer.passes(inputs)
+
+    def _added(self, sums: Tensor, batch: Batch, model: nn.Module, noisy: NoisyInputs, draws: range) -> Work:
+        """Work that adds the maps of these draws to ``sums``, shaped like the inputs; draw 0 has no noise."""
+
+        def perturbed(samples: Tensor, runs: Tensor) -> Tensor:
+            plain = (runs + draws.start == 0).reshape(-1, *[1] * (batch.inputs.ndim - 1))
+            return torch.where(plain, batch.inputs[samples], noisy(samples, runs + draws.start))
+
+        def take(samples: Tensor, _: Tensor, maps: Tensor) -> None:
+            sums.index_add_(0, samples, maps.to(sums))
+
+        return batch.explanations(self.explainer, perturbed, len(draws), take, model=model)
+
+
+@metric("efficient_mprt")
+@dataclass(frozen=True)
+class EfficientMprt(RandomisationMetric):
+    """Relative rise (H' − H) / H of the map's entropy when all layers are randomised; high is good.
+
+    Attributes
+    ----------
+    explainer : Explainer
+        The method under test.
+    bins : int
+        Of the histogram over each map's own range.
+    seed : int
+        Of the random weights.
+
+    Notes
+    -----
+    Hedström et al. 2023, Eq. 4, H the entropy of the map's histogram. H is that of the given attributions, which are
+    not computed again. NaN where either map is constant and so has no histogram over its range.
+    """
+
+    explainer: Explainer
+    bins: int = 100
+    seed: int = 0
+
+    label: ClassVar[str] = "Efficient parameter randomisation (MPRT)"
+    short: ClassVar[str] = "Efficient MPRT"
+    higher_is_better: ClassVar[bool] = True
+    score_range: ClassVar[tuple[float, float]] = (-1.0, float("inf"))
+    source: ClassVar[str] = "Hedström et al. 2023"
+
+    def __post_init__(self) -> None:
+        if self.bins < 2:
+            raise UserError(f"bins is {self.bins}; {self.label} needs at least 2")
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores ≥ −1."""
+        before = histogram_entropy(attributions, self.bins)
+        after = torch.full_like(before, torch.nan)
+
+        def take(samples: Tensor, _: Tensor, randomised: Tensor) -> None:
+            after[samples] = histogram_entropy(randomised, self.bins)
+
+        *_, model = cascade(batch.model, self.seed)
+        yield [batch.explanations(self.explainer, lambda samples, _: batch.inputs[samples], 1, take, model=model)]
+        return after / before - 1.0
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """One explanation per sample."""
+        return self.explainer.passes(inputs)
+
+
+def histogram_entropy(maps: Tensor, bins: int) -> Tensor:
+    """Entropy in nats ``(batch,)`` of the histogram of each map over its own range; NaN where the map is constant."""
+    flat = maps.flatten(1).double()
+    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    places = ((flat - low) * (bins / torch.where(high > low, high - low, 1.0))).long().clamp_(max=bins - 1)
+    counts = flat.new_zeros(len(flat), bins).scatter_add_(1, places, torch.ones_like(flat))
+    shares = counts / flat.shape[1]
+    return torch.where((high > low)[:, 0], -torch.xlogy(shares, shares).sum(1), torch.nan)
+
+
+def cascade(model: nn.Module, seed: int, *, bottom_up: bool = False) -> Iterator[nn.Module]:
+    """Copy of the model with its last layer randomised, then its last two, and so on down to the first.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Left as it is, as is the global random state.
+    seed : int
+        Decides the weights of every layer, the same from either end and on any device.
+    bottom_up : bool
+        Start with the first layer instead.
+
+    Yields
+    ------
+    nn.Module
+        The same copy each time, randomised further.
+
+    Raises
+    ------
+    UserError
+        If no layer can be randomised.
+    """
+    layers = list(enumerate(reversed(resettable(model))))
+    if not layers:
+        raise UserError(
+            "the model has no layer with reset_parameters, so its parameters cannot be randomised; give one whose "
+            "layers have that method, as PyTorch's own do"
+        )
+    randomised = copy.deepcopy(model)
+    modules = dict(randomised.named_modules())
+    for depth, name in reversed(layers) if bottom_up else layers:
+        _randomise(modules[name], derived_seed("model randomisation", seed, depth))
+        yield randomised
+
+
+def resettable(model: nn.Module) -> list[str]:
+    """Names of the layers that hold parameters and have ``reset_parameters``, in the order of definition."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if callable(getattr(module, "reset_parameters", None)) and any(True for _ in module.parameters(recurse=False))
+    ]
+
+
+def _randomise(layer: nn.Module, seed: int) -> None:
+    """New parameters from this seed, drawn on the CPU so that they are the same for every device."""
+    device = next(layer.parameters(recurse=False)).device
+    # reset_parameters draws from the CPU's default generator only, so no other device's state has to be kept.
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        cast(Any, layer.cpu()).reset_parameters()
+    layer.to(device)
+
+
+def _scaled(attributions: Tensor) -> Tensor:
+    """Each sample's map divided by its largest magnitude; NaN where it is all zero."""
+    largest = attributions.abs().flatten(1).amax(1).reshape(-1, *[1] * (attributions.ndim - 1))
+    return attributions / torch.where(largest > 0, largest, torch.nan)
