@@ -14,7 +14,8 @@ from audioxai.utils.commands import run_command
 
 def main(argv: list[str]) -> None:
     """Train a model, or say where it is."""
-    train(argv, "python scripts/train_models.py")
+    command = "python scripts/train_models.py"
+    train(argv, command, "Train one model.", (f"{command} --dataset fsdd --architecture small_cnn --resolution 64",))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ def commands(page: Path) -> list[list[str]]:
     return found
 
 
-COMMANDS = [pytest.param(words, id=f"{page.stem}-{' '.join(words[:3])}") for page in PAGES for words in commands(page)]
+FOUND = [(page, words) for page in PAGES for words in commands(page)]
+COMMANDS = [pytest.param(words, id=f"{page.stem}-{' '.join(words[:3])}") for page, words in FOUND]
 
 
 def options(words: list[str]) -> set[str]:
@@ -82,7 +83,8 @@ def help_of(capsys: pytest.CaptureFixture[str]) -> Callable[[Callable[[list[str]
 @lru_cache
 def make_targets() -> frozenset[str]:
     """Phony targets of the Makefile."""
-    return frozenset(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1).split())
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return frozenset(phony.split())
 
 
 def test_commands_are_found(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def test_commands_are_found(tmp_path: Path) -> None:
         ["audioxai", "run", "my.yaml"],
         ["make", "demo", "AUDIO=fsdd"],
     ]
-    assert {"scripts/run_demo.py", "run", "demo", "notebook"} & {parameter.values[0][1] for parameter in COMMANDS}
+    assert {"scripts/run_demo.py", "run", "demo", "notebook"} & {words[1] for _, words in FOUND}
 
 
 @pytest.mark.parametrize("words", COMMANDS)

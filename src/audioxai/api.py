@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline, Silence
-from audioxai.core import Explainer, configuration_of, evaluating
+from audioxai.core import Explainer, configuration_of, evaluating, logits_of, require_precision
 from audioxai.domains import Domain, LogMel, Waveform
 from audioxai.experiment.plan import MOST_ALTERNATIVES
 from audioxai.listening import Heard, SoftMask, loudness_matched, separate
@@ -23,7 +23,7 @@ from audioxai.metrics.batch import begin
 from audioxai.metrics.engine import run as run_scorings
 from audioxai.models import build, checkpoints
 from audioxai.models.external import load_external
-from audioxai.models.front_end import Classifier
+from audioxai.models.front_end import Classifier, LogitsOfProbabilities
 from audioxai.registry import MethodEntry, nearest
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import write_bytes, write_json
@@ -39,6 +39,7 @@ SPECTROGRAM_METHOD, WAVEFORM_METHOD = "ordered", "pullback"
 EVALUATED_WAVEFORM_METHOD = "silence"
 DEFAULT_GRADIENTS = 32
 Sound = str | Path | np.ndarray[Any, Any] | Tensor
+Outputs = Literal["logits", "softmax", "sigmoid"]
 Part = Literal["original", "kept", "removed"]
 
 
@@ -93,6 +94,7 @@ def load_model(
     duration_s: float | None = None,
     class_names: Sequence[str] = (),
     weights: str | Path | None = None,
+    outputs: Outputs = "logits",
 ) -> Model:
     """A model that can be explained.
 
@@ -109,11 +111,14 @@ def load_model(
         Name of every logit.
     weights : str or Path, optional
         Weights of a factory's module as safetensors.
+    outputs : {"logits", "softmax", "sigmoid"}
+        What a module or factory's model returns; probabilities of a softmax or of sigmoids are made logits, and are
+        refused where they are given as logits.
 
     Raises
     ------
     UserError
-        If it cannot be read, or its rate is not known.
+        If it cannot be read, is in half precision, or its rate is not known.
 
     Examples
     --------
@@ -135,8 +140,11 @@ def load_model(
             f"model is {str(model)!r}; give a checkpoint (.safetensors), package.module:factory, file.py:factory or a "
             "torch module"
         )
+    require_precision(module)
     if isinstance(module, Classifier):
         return _of_classifier(module, class_names)
+    if outputs != "logits":
+        module = LogitsOfProbabilities(module, outputs)
     if sample_rate is None:
         raise UserError("the model's sample rate is not known; give sample_rate in Hz")
     return Model(module, sample_rate, duration_s, tuple(class_names))
@@ -203,8 +211,11 @@ class Explanation:
 
     @property
     def score(self) -> float:
-        """Softmax probability of the explained class, in [0, 1]."""
-        return float(self.logits.softmax(0)[self.target])
+        """Probability of the explained class by softmax, by sigmoid where there is one logit, in [0, 1]."""
+        return float(self._probabilities()[self.target])
+
+    def _probabilities(self) -> Tensor:
+        return self.logits.sigmoid() if len(self.logits) == 1 else self.logits.softmax(0)
 
     @property
     def completeness_gap(self) -> float | None:
@@ -264,7 +275,7 @@ class Explanation:
 
     def facts(self) -> dict[str, Any]:
         """What was explained and how, as plain data."""
-        probabilities = self.logits.softmax(0).tolist()
+        probabilities = self._probabilities().tolist()
         return {
             "target": self.label,
             "prediction": self.model.name_of(self.prediction),
@@ -348,8 +359,7 @@ def explain(
     waveform = _waveform(sound, sample_rate, known)
     view = _view(known, entry, waveform)
     explainer = _bound(entry, view, references, gradients, seed, options)
-    with evaluating(known.module), torch.inference_mode():
-        logits = _logits(known.module, waveform)[0]
+    logits = _logits(known.module, waveform)[0]
     prediction = int(logits.argmax())
     chosen = prediction if target is None else known.index_of(target, len(logits))
     targets = torch.tensor([chosen])
@@ -460,8 +470,7 @@ def evaluate(
         if METRICS[name].needs_masks or METRICS[name].needs_change or "stft" in METRICS[name].parameters:
             raise UserError(f"metric {name} needs more than clips and a model; use it in a study")
     names, waveforms = _clips(sounds, sample_rate, known)
-    with evaluating(known.module), torch.inference_mode():
-        logits = torch.cat([_logits(known.module, waveforms[row : row + 1]) for row in range(len(waveforms))])
+    logits = torch.cat([_logits(known.module, waveforms[row : row + 1]) for row in range(len(waveforms))])
     chosen = logits.argmax(1).clone()
     if targets is not None:
         if len(targets) != len(waveforms):
@@ -555,17 +564,11 @@ def _method(name: str, model: Model, of_waveforms: str = WAVEFORM_METHOD) -> Met
     return METHODS[SPECTROGRAM_METHOD if of_spectrograms else of_waveforms]
 
 
-def _logits(module: nn.Module, waveform: Tensor) -> Tensor:
-    logits = module(waveform)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(waveform):
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UserError(
-            f"the model returned {found} for waveforms of {tuple(waveform.shape)}; it has to return logits "
-            "(batch, classes)"
-        )
-    if not bool(logits.isfinite().all()):
-        raise UserError("the model returned NaN or infinite logits; check its weights and the inputs' range")
-    return logits
+def _logits(module: nn.Module, waveforms: Tensor) -> Tensor:
+    """Logits ``(batch, classes)`` in evaluation mode, without a gradient."""
+    first = torch.zeros(len(waveforms), dtype=torch.int64)
+    with torch.inference_mode(mode=False), torch.no_grad(), evaluating(module):
+        return logits_of(module, waveforms, first)
 
 
 def _clips(

@@ -127,7 +127,8 @@ def _run(argv: list[str]) -> None:
 def _report(argv: list[str]) -> None:
     from audioxai.studies import reports
 
-    reports.main(argv, f"{PROGRAM} report", COMMANDS["report"].description)
+    own = COMMANDS["report"]
+    reports.main(argv, f"{PROGRAM} report", own.description, own.examples)
 
 
 def _prepare_parser() -> argparse.ArgumentParser:
@@ -146,7 +147,8 @@ def _prepare(argv: list[str]) -> None:
 def _train(argv: list[str]) -> None:
     from audioxai.studies import single_model
 
-    single_model.train(argv, f"{PROGRAM} train")
+    own = COMMANDS["train"]
+    single_model.train(argv, f"{PROGRAM} train", own.description, own.examples)
 
 
 def _list(registry: str) -> Callable[[list[str]], None]:
@@ -243,7 +245,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "train": Command(
         "Train one model alone; studies train what they need by themselves.",
-        (f"{PROGRAM} train --dataset fsdd --architecture small_cnn --resolution 64",),
+        (
+            f"{PROGRAM} train --dataset fsdd --architecture small_cnn --resolution 64",
+            f"{PROGRAM} train --dataset fsdd --architecture audionet",
+            f"{PROGRAM} train --dataset audio_mnist --split fold2 --architecture alexnet --resolution 227",
+        ),
         _train,
     ),
     "methods": Command("List the explanation methods.", (f"{PROGRAM} methods",), _list("methods")),

@@ -11,11 +11,33 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
+from weakref import WeakSet
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from audioxai.utils.errors import UserError
+
+HALF_PRECISION = (torch.float16, torch.bfloat16)
+# Sums of softmax probabilities differ from 1 by less.
+SUM_TOLERANCE = 1e-4
+# What autograd records of operations that give a tensor another shape or pick from it, but leave its numbers alone.
+RESHAPING = (
+    "View",
+    "UnsafeView",
+    "ReshapeAlias",
+    "Squeeze",
+    "Unsqueeze",
+    "Select",
+    "Slice",
+    "Gather",
+    "Alias",
+    "Clone",
+)
+
+Targets = Tensor | int | None
+"""Explained classes: indices ``(batch,)``, one index for all samples, or None for the predicted classes."""
 
 
 @runtime_checkable
@@ -108,7 +130,101 @@ def logits_of(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         raise UserError(
             f"targets have shape {tuple(targets.shape)} for {len(inputs)} inputs; give one class per sample"
         )
-    return checked_logits(model(inputs), inputs, targets)
+    return checked_logits(output_of(model, inputs), inputs, targets)
+
+
+def output_of(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Logits of a model that may return them as ``logits`` of a mapping or an object, and may change its inputs.
+
+    Raises
+    ------
+    UserError
+        If there is no tensor of logits in the output, or it holds probabilities.
+    """
+    # Models that normalise in place get a copy of their own; autograd allows that, because a copy is no leaf.
+    output = logits_in(model(inputs.clone()))
+    _require_no_probabilities(model, inputs, output)
+    return output
+
+
+def logits_in(output: Any) -> Tensor:
+    """The tensor of logits that a model returned, by itself or as ``logits`` of a mapping or an object.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    if isinstance(output, Tensor):
+        return output
+    logits = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    raise UserError(
+        f"the model returned {type(output).__name__}; it has to return logits of shape (batch, classes), or a "
+        "mapping or object with them as logits, so wrap it in a module that does"
+    )
+
+
+# Models whose last operation was looked at and is no sigmoid: looked at once, not in every call.
+_RETURN_LOGITS: "WeakSet[nn.Module]" = WeakSet()
+
+
+def _require_no_probabilities(model: nn.Module, inputs: Tensor, output: Tensor) -> None:
+    """Refuse outputs of a softmax or a sigmoid.
+
+    Numbers in [0, 1] may be logits too, so the last operation decides; without a gradient it is that of one more pass
+    of one input.
+    """
+    if output.ndim != 2 or output.numel() == 0 or output.is_complex() or model in _RETURN_LOGITS:
+        return
+    low, high = torch.aminmax(output.detach())
+    if not (bool(low >= 0.0) and bool(high <= 1.0)):
+        return
+    values, kind = output.detach().double(), None
+    # Ones among zeros are votes, which no softmax gives.
+    votes = bool(((values == 0.0) | (values == 1.0)).all())
+    if output.shape[1] > 1 and not votes and bool(((values.sum(1) - 1.0).abs() <= SUM_TOLERANCE).all()):
+        kind = "softmax"
+    else:
+        if output.grad_fn is None:
+            with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
+                output = logits_in(model(inputs[:1].detach().clone().requires_grad_(True).clone()))
+        kind = "sigmoid" if _last_operation(output).startswith("Sigmoid") else None
+        if kind is None:
+            _RETURN_LOGITS.add(model)
+    if kind is not None:
+        raise UserError(
+            f"the model returns probabilities of a {kind} but logits are explained and scored; give the model without "
+            f"its {kind}, or LogitsOfProbabilities(model, {kind!r}) of audioxai.models"
+        )
+
+
+def _last_operation(output: Tensor) -> str:
+    """Name of the node by which autograd knows how the numbers of ``output`` came about; empty without a graph."""
+    node = output.grad_fn
+    while node is not None and node.name().startswith(RESHAPING) and len(node.next_functions) > 0:
+        node = node.next_functions[0][0]
+    return "" if node is None else node.name()
+
+
+def with_rival(logits: Tensor) -> Tensor:
+    """Logits ``(batch, classes)`` of at least two classes: a 0 is put next to one logit, which makes it a sigmoid's."""
+    return torch.cat([logits, torch.zeros_like(logits)], 1) if logits.shape[1] == 1 else logits
+
+
+def require_precision(model: nn.Module) -> None:
+    """Refuse models in half precision.
+
+    Raises
+    ------
+    UserError
+        If a parameter is float16 or bfloat16.
+    """
+    if any(parameter.dtype in HALF_PRECISION for parameter in model.parameters()):
+        raise UserError(
+            "the model's parameters are in half precision, in which sums of gradients are wrong; give model.float()"
+        )
 
 
 def checked_logits(logits: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -136,9 +252,8 @@ def target_scores(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[nn.Module]:
     """Context in evaluation mode that restores every module's mode; enough for a pass that takes no gradient."""
-    training = [module for module in model.modules() if module.training]
-    if training:
-        model.eval()
+    training = _training_modules(model)
+    _evaluation_mode(model, training)
     try:
         yield model
     finally:
@@ -150,28 +265,80 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
 def unchanged(model: nn.Module) -> Iterator[nn.Module]:
     """Context in evaluation mode with frozen parameters that restores modes, hooks, attributes and ``requires_grad``.
 
-    It restores them if the body raises, too, so that an explainer that fails leaves no hook behind.
+    It restores them if the body raises, too, so that an explainer that fails leaves no hook behind. Tensors that the
+    model holds since a call in inference mode are replaced by copies, which can be used with autograd.
     """
     attributes = {module: dict(vars(module)) for module in model.modules()}
-    hooks = {module: {name: dict(vars(module)[name]) for name in HOOK_TABLES} for module in attributes}
+    tables = {
+        # TorchScript keeps its tables elsewhere and shows them through wrappers.
+        module: {
+            name: dict(before[name])
+            for name in (*HOOK_TABLES, "_buffers", "_parameters")
+            if isinstance(before.get(name), dict)
+        }
+        for module, before in attributes.items()
+    }
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if any(module.training for module in attributes):
-        model.eval()
-    for parameter in trainable:
-        parameter.requires_grad_(False)
     try:
+        _evaluation_mode(model, _training_modules(model))
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        for module in attributes:
+            _without_inference_tensors(module)
         yield model
     finally:
         for module, before in attributes.items():
             for added in vars(module).keys() - before.keys():
                 del vars(module)[added]
             vars(module).update(before)
-            for name, table in hooks[module].items():
+            for name, table in tables[module].items():
                 _restored(vars(module)[name], table)
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         for parameter in trainable:
             parameter.requires_grad_(True)
+
+
+def _training_modules(model: nn.Module) -> list[nn.Module]:
+    # Frozen TorchScript has no mode any more.
+    return [module for module in model.modules() if getattr(module, "training", False)]
+
+
+def _evaluation_mode(model: nn.Module, training: list[nn.Module]) -> None:
+    """Evaluation mode; exported programs keep the mode that they were exported in.
+
+    Raises
+    ------
+    UserError
+        If a program was exported in training mode.
+    """
+    for module in model.modules():
+        graph = getattr(module, "graph", None)
+        if isinstance(module, torch.fx.GraphModule) and any(map(_is_training_operation, graph.nodes if graph else ())):
+            raise UserError("the model was exported in training mode; export model.eval()")
+    if not training:
+        return
+    try:
+        model.eval()
+    except NotImplementedError:
+        for module in training:
+            module.training = False
+
+
+def _is_training_operation(node: torch.fx.Node) -> bool:
+    """Whether a node of an exported graph drops out, or normalises by the batch."""
+    name = str(node.target)
+    if "dropout" in name:
+        return any(argument is True for argument in (*node.args, *node.kwargs.values()))
+    return "batch_norm" in name and len(node.args) > 5 and node.args[5] is True
+
+
+def _without_inference_tensors(module: nn.Module) -> None:
+    for table in (vars(module), vars(module).get("_buffers", {}), vars(module).get("_parameters", {})):
+        for name, value in list(table.items()):
+            if isinstance(value, Tensor) and value.is_inference():
+                own = value.detach().clone()
+                table[name] = nn.Parameter(own, requires_grad=False) if isinstance(value, nn.Parameter) else own
 
 
 # The tables in which PyTorch keeps a module's hooks and what it knows of them.

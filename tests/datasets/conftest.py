@@ -1,5 +1,6 @@
 """The preparing script, and a web server that can be made to misbehave."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Server:
     ranges: bool = True
     breaks_after: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    # Status, headers and body that are sent as they are before anything else.
+    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     asked_ranges: list[str | None] = field(default_factory=list)
     url: str = ""
 
@@ -53,6 +56,15 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             asked = self.headers.get("Range")
             state.asked_ranges.append(asked)
+            if state.answers:
+                status, headers, body = state.answers.pop(0)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.rstrip("2"), value)
+                self.end_headers()
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(body)
+                return
             if state.statuses:
                 self.send_error(state.statuses.pop(0))
                 return
@@ -75,7 +87,9 @@ def server() -> Iterator[Server]:
             self.end_headers()
             if state.breaks_after:
                 body = body[: state.breaks_after.pop(0)]
-            self.wfile.write(body)
+            # Whoever refuses what is served does not wait for it.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -1,10 +1,14 @@
 """Nothing lands outside its folder, and nothing half-written is ever in place."""
 
+import bz2
+import gzip
 import io
+import lzma
 import stat
 import tarfile
 import zipfile
 from collections import namedtuple
+from collections.abc import Callable
 
 import pytest
 
@@ -128,8 +132,39 @@ def test_a_cut_tar_is_damaged(tmp_path, inside):
         unpack(archive, inside)
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
+@pytest.mark.parametrize("damage", ["header", "zeroed", "cut at a member", "checksum"])
+def test_a_damaged_tar_is_not_taken_for_a_complete_one(tmp_path, inside, mode, damage):
+    compress: dict[str, Callable[[bytes], bytes]] = {
+        "w": bytes,
+        "w:gz": gzip.compress,
+        "w:xz": lzma.compress,
+        "w:bz2": bz2.compress,
+    }
+    members = [(f"top/{number}", bytes([number]) * 700) for number in range(20)]
+    archive = make_tar(tmp_path / "archive", members, "w")
+    content = bytearray(archive.read_bytes())
+    with tarfile.open(archive) as opened:
+        offset = opened.getmembers()[10].offset
+    if damage == "header":
+        content[offset + 5] ^= 1
+    elif damage == "zeroed":
+        content[offset : offset + 512] = bytes(512)
+    elif damage == "cut at a member":
+        del content[offset:]
+    packed = bytearray(compress[mode](bytes(content)))
+    if damage == "checksum":
+        if mode == "w":
+            pytest.skip("a plain tar has no checksum of its content")
+        packed[-6] ^= 0xFF
+    archive.write_bytes(packed)
+    with pytest.raises(DamagedArchive, match="archive is"):
+        unpack(archive, inside)
+    assert list(inside.iterdir()) == []
+
+
 def test_room_for_the_unpacked_files_is_checked_first(tmp_path, inside, monkeypatch):
-    usage = namedtuple("Usage", "total used free")
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10_000, 4_000, 6_004))
     archive = make_zip(tmp_path / "archive", MEMBERS)
     with pytest.raises(UserError, match="GB free"):

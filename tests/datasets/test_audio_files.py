@@ -1,18 +1,24 @@
 """Recordings of any kind become waveforms of one kind; what cannot be used says why."""
 
+import contextlib
+import os
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
 from helpers.dataset_files import write_tone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audioxai.datasets.audio_files import (
     AudioFormat,
-    UnusableFile,
     fit_length,
     read_waveform,
     read_waveforms,
     trim_silence,
 )
+from audioxai.datasets.whole_files import UnusableFile
 from audioxai.utils.errors import UserError
 
 PLAIN = AudioFormat(16_000, 0.5, "start", None, False)
@@ -52,9 +58,9 @@ def test_reads_what_libsndfile_reads(tmp_path, suffix):
 
 
 def test_channels_are_averaged(tmp_path):
-    stereo = np.stack([np.full(8_000, 0.6), np.full(8_000, 0.2)], axis=1)
-    soundfile.write(tmp_path / "a.wav", stereo, 16_000, subtype="FLOAT")
-    np.testing.assert_allclose(read_waveform(tmp_path / "a.wav", PLAIN), 0.4, atol=1e-6)
+    sound = np.sin(0.2 * np.pi * np.arange(8_000))
+    soundfile.write(tmp_path / "a.wav", np.stack([0.6 * sound, 0.2 * sound], axis=1), 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(read_waveform(tmp_path / "a.wav", PLAIN), 0.4 * sound, atol=1e-6)
 
 
 def test_peak_is_one_when_normalised_and_kept_otherwise(tmp_path):
@@ -79,19 +85,59 @@ def test_placement(placement, samples, expected):
 
 
 def test_only_the_ends_are_trimmed():
-    loud, faint, pause = np.full(320, 0.5), np.full(320, 0.5e-3), np.zeros(640)
+    loud, faint, pause = np.full(1600, 0.5), np.full(1600, 0.5e-3), np.zeros(3200)
     sound = np.concatenate([pause, faint, loud, pause, loud, faint, pause]).astype(np.float32)
     # The faint part is 60 dB below the loud one.
-    assert len(trim_silence(sound, 16_000, 35.0)) == 320 + 640 + 320
-    assert len(trim_silence(sound, 16_000, 65.0)) == 320 * 4 + 640
+    assert len(trim_silence(sound, 16_000, 35.0)) == 1600 + 3200 + 1600
+    assert len(trim_silence(sound, 16_000, 65.0)) == 1600 * 4 + 3200
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("place", [0, 5, 60, 99])
+def test_a_click_sets_no_trim_and_no_reference(frames, place):
+    """100 frames with a word from 30 to 50, 20 dB below a click of one or two frames anywhere."""
+    sound = np.zeros(100 * 320, np.float32)
+    sound[30 * 320 : 50 * 320] = 0.05
+    assert len(trim_silence(sound, 16_000, 35.0)) == 20 * 320
+    sound[place * 320 : (place + frames) * 320] = 0.99
+    assert len(trim_silence(sound, 16_000, 35.0)) == 20 * 320
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_sound_as_short_as_a_click_is_kept_where_there_is_no_other(frames):
+    sound = np.zeros(50 * 320, np.float32)
+    sound[20 * 320 : (20 + frames) * 320] = 0.5
+    assert len(trim_silence(sound, 16_000, 35.0)) == frames * 320
+
+
+@pytest.mark.parametrize("offset", [-0.3, 0.002, 0.01, 0.2])
+def test_an_offset_changes_nothing(tmp_path, offset):
+    word = 0.15 * np.sin(2 * np.pi * 440 * np.arange(4_000) / 16_000)
+    sound = np.r_[np.zeros(24_000), word, np.zeros(1_000)]
+    kind = AudioFormat(16_000, 0.25, "centre", 35.0, True)
+    for name, shift in (("a", 0.0), ("b", offset)):
+        soundfile.write(tmp_path / f"{name}.wav", sound + shift, 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(
+        read_waveform(tmp_path / "b.wav", kind), read_waveform(tmp_path / "a.wav", kind), atol=1e-5
+    )
+
+
+def test_a_word_outside_the_window_is_no_silent_sample(tmp_path):
+    word = 0.05 * np.sin(2 * np.pi * 440 * np.arange(4_000) / 16_000)
+    noise = 1e-4 * np.random.default_rng(0).standard_normal(44_000)
+    for name, rest in (("silence", 0 * noise), ("noise", noise)):
+        soundfile.write(tmp_path / f"{name}.wav", np.r_[np.zeros(40_000), word] + rest, 16_000, subtype="FLOAT")
+        with pytest.raises(UnusableFile, match="silent once cut"):
+            read_waveform(tmp_path / f"{name}.wav", PLAIN)
+        assert np.abs(read_waveform(tmp_path / f"{name}.wav", AudioFormat(16_000, 0.5, "start", 35.0, True))).max() == 1
 
 
 def test_trimming_brings_a_late_word_into_the_window(tmp_path):
     word = 0.5 * np.sin(2 * np.pi * 440 * np.arange(4_000) / 16_000)
     soundfile.write(tmp_path / "a.wav", np.concatenate([np.zeros(32_000), word]), 16_000)
-    untrimmed = read_waveform(tmp_path / "a.wav", PLAIN)
+    with pytest.raises(UnusableFile, match="silent once cut"):
+        read_waveform(tmp_path / "a.wav", PLAIN)
     trimmed = read_waveform(tmp_path / "a.wav", AudioFormat(16_000, 0.5, "start", 35.0, False))
-    assert np.abs(untrimmed).max() == 0
     assert np.abs(trimmed).max() == pytest.approx(0.5, abs=1e-3)
 
 
@@ -104,8 +150,19 @@ def broken_files(folder):
     (folder / "empty.wav").write_bytes(b"")
     soundfile.write(folder / "nothing.wav", np.zeros(0), 16_000)
     soundfile.write(folder / "zeros.wav", np.zeros(1000), 16_000)
-    soundfile.write(folder / "faint.wav", np.full(1000, 1e-5), 16_000, subtype="FLOAT")
-    soundfile.write(folder / "opposite.wav", np.array([[0.5, -0.5]] * 1000), 16_000)
+    tone = 0.5 * np.sin(0.2 * np.arange(16_000))
+    soundfile.write(folder / "faint.wav", 4e-5 * tone, 16_000, subtype="FLOAT")
+    soundfile.write(folder / "constant.wav", np.full(1000, 0.4), 16_000)
+    soundfile.write(folder / "opposite.wav", np.stack([tone, -0.95 * tone], 1), 16_000)
+    write_tone(folder / "stream.flac")
+    content = bytearray((folder / "stream.flac").read_bytes())
+    # The number of samples in STREAMINFO, as a pipe leaves it.
+    content[21:26] = bytes((content[21] & 0xF0, 0, 0, 0, 0))
+    (folder / "stream.flac").write_bytes(content)
+    soundfile.write(folder / "fast.wav", tone, 4_000_000)
+    soundfile.write(folder / "slow.wav", tone[:100], 2)
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "device.wav").symlink_to("/dev/zero")
     for name, value in (("nan", np.nan), ("infinite", np.inf)):
         soundfile.write(folder / f"{name}.wav", np.r_[np.full(500, 0.5), value], 16_000, subtype="FLOAT")
     (folder / "samples.raw").write_bytes(b"\x01\x02" * 100)
@@ -117,7 +174,13 @@ def broken_files(folder):
         "nothing.wav": "empty",
         "zeros.wav": "silent",
         "faint.wav": "silent",
-        "opposite.wav": "silent",
+        "constant.wav": "silent",
+        "opposite.wav": "silent \\(its channels cancel",
+        "stream.flac": "length not announced",
+        "fast.wav": "sample rate of 4000000 Hz",
+        "slow.wav": "sample rate of 2 Hz",
+        "pipe.wav": "no regular file",
+        "device.wav": "no regular file",
         "nan.wav": "not finite",
         "infinite.wav": "not finite",
         "samples.raw": "headerless",
@@ -135,8 +198,8 @@ def test_every_unusable_file_says_why(tmp_path):
 
 
 def test_a_sound_just_above_silence_is_used(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.full(8000, 1e-4), 16_000, subtype="FLOAT")
-    assert read_waveform(tmp_path / "a.wav", AudioFormat(16_000, 0.5, "start", 35.0, True)).max() == 1.0
+    soundfile.write(tmp_path / "a.wav", 1e-4 * np.sin(np.arange(8000)), 16_000, subtype="FLOAT")
+    assert np.abs(read_waveform(tmp_path / "a.wav", AudioFormat(16_000, 0.5, "start", 35.0, True))).max() == 1.0
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -163,3 +226,99 @@ def test_rows_follow_the_paths_and_close_up_over_unusable_files(tmp_path, worker
 def test_a_format_out_of_range_is_refused(values, named):
     with pytest.raises(UserError, match=named):
         AudioFormat(*values)
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    **{suffix: {} for suffix in ("wav", "aiff", "au", "w64", "rf64", "flac", "mp3", "ogg", "caf")},
+    "rifx.wav": {"format": "WAV", "endian": "BIG"},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "gsm.wav": {"subtype": "GSM610"},
+    "g721.au": {"subtype": "G721_32"},
+    "adpcm.wav": {"subtype": "IMA_ADPCM"},
+    "low.mp3": {"samplerate": 16_000},
+}
+
+
+def write_kind(folder, kind):
+    how = {"samplerate": 48_000 if kind == "opus" else 16_000} | KINDS[kind]
+    sound = 0.5 * np.sin(2 * np.pi * 440 * np.arange(4 * how["samplerate"]) / how["samplerate"])
+    file = folder / f"a.{kind}"
+    soundfile.write(file, sound, **how)
+    return file
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_files_of_every_kind_are_used_and_cut_ones_are_not(tmp_path, kind):
+    file = write_kind(tmp_path, kind)
+    assert frequency_hz(read_waveform(file, AudioFormat(16_000, 3.9, "start", None, True)), 16_000) == pytest.approx(
+        440, abs=1
+    )
+    content = file.read_bytes()
+    for share in (0.98, 0.6, 0.25):
+        file.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(UnusableFile, match=r"cut off|unreadable"):
+            read_waveform(file, PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["mp3", "ogg", "low.mp3", "opus"])
+def test_joined_files_are_not_read_in_part(tmp_path, kind):
+    file = write_kind(tmp_path, kind)
+    file.write_bytes(2 * file.read_bytes())
+    with pytest.raises(UnusableFile, match="joined"):
+        read_waveform(file, PLAIN)
+
+
+def test_tags_around_an_mp3_are_no_sound(tmp_path):
+    file = write_kind(tmp_path, "mp3")
+    content = file.read_bytes()
+    expected = read_waveform(file, PLAIN)
+    id3 = b"ID3\4\0\0" + bytes((0, 0, 2, 0)) + bytes(256)
+    for tagged in (id3 + content, content + b"TAG" + bytes(125), id3 + content + b"TAG" + bytes(125)):
+        file.write_bytes(tagged)
+        np.testing.assert_array_equal(read_waveform(file, PLAIN), expected)
+        file.write_bytes(tagged[: len(tagged) // 2])
+        with pytest.raises(UnusableFile, match="cut off"):
+            read_waveform(file, PLAIN)
+
+
+def test_a_cut_list_after_the_sound_does_no_harm(tmp_path):
+    file = write_kind(tmp_path, "wav")
+    expected = read_waveform(file, PLAIN)
+    file.write_bytes(file.read_bytes() + b"LIST" + (1000).to_bytes(4, "little") + b"INFO")
+    np.testing.assert_array_equal(read_waveform(file, PLAIN), expected)
+
+
+def test_names_of_any_bytes_are_read(tmp_path):
+    file = write_tone(tmp_path / "a.wav")
+    odd = tmp_path / os.fsdecode(b"jos\xe9.wav")
+    expected = read_waveform(file, PLAIN)
+    file.rename(odd)
+    np.testing.assert_array_equal(read_waveform(odd, PLAIN), expected)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(sorted(KINDS)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8)
+)
+def test_any_damage_is_sound_or_a_reason(damaged, kind, changes):
+    file, content = damaged(kind)
+    mutated = bytearray(content)
+    for place, value in changes:
+        # Mostly in the header.
+        mutated[min(int(place**3 * len(content)), len(content) - 1)] = value
+    file.write_bytes(mutated)
+    with contextlib.suppress(UnusableFile):
+        assert np.isfinite(read_waveform(file, PLAIN)).all()
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    made = {}
+
+    def of(kind):
+        if kind not in made:
+            file = write_kind(tmp_path_factory.mktemp("kind"), kind)
+            made[kind] = file, file.read_bytes()
+        return made[kind]
+
+    return of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.tiny_models import nothing_touched
-from test_ground_truth import HIGH_OR_LOW, RATE_HZ, SAMPLES, clips_of
+from helpers.tone_clips import HIGH_OR_LOW, RATE_HZ, SAMPLES, clips_of
 from torch import Tensor
 
 from audioxai.datasets.ground_truth import CueReliance, NoCue, cue_reliance, plant
@@ -59,9 +59,9 @@ def test_a_model_that_hears_the_speech_alone_does_not_mind() -> None:
 
 def test_a_trained_model_is_right_with_the_cue_at_chance_without_and_follows_another(tmp_path: Path) -> None:
     model = build("small_cnn", LogMel(RATE_HZ, SAMPLES / RATE_HZ, bands=16, frames=16), class_count=2, seed=0)
-    parts = [Labelled(one.inputs, one.labels) for one in map(CUED.dataset.part, ("train", "validation"))]
+    training, validation = (Labelled(one.inputs, one.labels) for one in map(CUED.dataset.part, ("train", "validation")))
     recipe = TrainingConfig(epochs=8, batch_size=16)
-    train(model, *parts, recipe, torch.device("cpu"), tmp_path / "cues.training")
+    train(model, training, validation, recipe, torch.device("cpu"), tmp_path / "cues.training")
     made = cue_reliance(model, CUED)
     assert made.with_cue >= 0.9
     assert made.follows_swap >= 0.9

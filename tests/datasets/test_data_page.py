@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.dataset_files import write_table, write_tone
@@ -27,7 +28,7 @@ def birds(tmp_path, monkeypatch):
 
 
 def test_bring_your_data(birds, capsys):
-    names: dict = {}
+    names: dict[str, Any] = {}
     loaded = []
     for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         exec(compile(code, "docs/data.md", "exec"), names)

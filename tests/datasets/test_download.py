@@ -20,7 +20,7 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -92,6 +92,65 @@ def test_another_content_is_removed(served, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+TOTAL = len(CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((204, {}, b""), "answered 204"),
+        ((200, {"Content-Length": "0"}, b""), "is empty"),
+        ((200, {"Content-Length": "9", "Content-Encoding": "gzip"}, b"\x1f\x8b       "), "gzip-encoded"),
+        ((200, {"ETag": '"one"'}, CONTENT[:5000]), "without its length"),
+        ((200, {"Content-Length": "5", "Content-Length2": str(TOTAL)}, CONTENT), "two lengths"),
+        ((302, {"Location": "http://[::1", "Content-Length": "0"}, b""), "no address of the web"),
+    ],
+)
+def test_what_is_no_file_as_it_lies_on_the_server_is_refused(served, tmp_path, answer, said):
+    served.answers = [answer]
+    with pytest.raises(DownloadFailed, match=said):
+        download(served.url, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def partial(start, end, total=TOTAL, body=None, tag='"one"'):
+    body = CONTENT[start : end + 1] if body is None else body
+    headers = {"Content-Range": f"bytes {start}-{end}/{total}", "Content-Length": str(len(body)), "ETag": tag}
+    return 206, headers, body
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([partial(0, 999)], id="a range that was not asked for"),
+        pytest.param([None, partial(1000, 1999)], id="a shorter range"),
+        pytest.param([None, partial(1000, 1099, 1100, bytes(100))], id="another length"),
+        pytest.param([None, partial(1000, TOTAL - 1, tag='"two"', body=bytes(TOTAL - 1000))], id="another version"),
+        pytest.param([None, partial(990, TOTAL - 1)], id="another start"),
+        pytest.param([None, (206, {"Content-Length": "3"}, b"abc")], id="no range"),
+    ],
+)
+def test_parts_that_do_not_fit_are_never_the_file(served, tmp_path, answers):
+    """The first answer breaks off after 1000 bytes where it is None; then the server is as it should be."""
+    first = (200, {"Content-Length": str(TOTAL), "ETag": '"one"'}, CONTENT[:1000])
+    served.answers = [answer or first for answer in answers]
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("note", [b"{broken", b"[1]", b"", b"\xff\xfe", b'{"url": 3, "validator": ["x"]}'])
+def test_a_damaged_note_is_as_good_as_none(served, tmp_path, note):
+    (tmp_path / "a.note.json").write_bytes(note)
+    (tmp_path / "a.part").write_bytes(bytes(1000))
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["a", "a.part", "a.note.json"])
+def test_a_folder_in_the_way_is_one_sentence(served, tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="is a folder"):
+        download(served.url, tmp_path / "a")
+
+
 def test_a_refusal_is_final_and_an_overload_is_not(served, tmp_path):
     served.statuses = [503, 429]
     assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
@@ -107,16 +166,16 @@ def test_only_the_web_is_downloaded_from(tmp_path):
 
 
 def test_too_little_room_is_found_out_before_anything_is_written(served, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10, 10, len(CONTENT) - 1))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10, 10, len(CONTENT) - 1))
     with pytest.raises(UserError, match="GB free"):
         download(served.url, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10, 10, len(CONTENT)))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10, 10, len(CONTENT)))
     assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
 
 
 def test_free_space_may_be_just_enough(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(10, 5, 5))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10, 5, 5))
     check_free_space(tmp_path, 5)
     with pytest.raises(UserError):
         check_free_space(tmp_path, 6)
@@ -127,7 +186,7 @@ def test_what_the_disk_refuses_is_one_sentence(served, tmp_path, monkeypatch, co
     def refuse(*_):
         raise OSError(code, "refused", str(tmp_path / "a"))
 
-    monkeypatch.setattr(module.os, "replace", refuse)
+    monkeypatch.setattr("os.replace", refuse)
     with pytest.raises(UserError, match=said):
         download(served.url, tmp_path / "a")
 

@@ -36,6 +36,31 @@ def test_the_variable_comes_before_the_project(home, tmp_path):
     assert find_root("mnist", {"AUDIO_XAI_DATA": ""}, home) == own
 
 
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [
+        ("fsdd", r"recordings/\{digit\}_\{speaker\}_\{index\}\.wav"),
+        ("audio_mnist", r"data/\{speaker\}/\{digit\}_"),
+        ("mnist", "t10k-labels-idx1-ubyte.gz"),
+        ("speech_commands", "for each of down, go"),
+    ],
+)
+def test_a_folder_that_is_not_recognised_is_never_passed_over_for_another(home, tmp_path, name, lacks):
+    own = tmp_path / "elsewhere" / name
+    own.mkdir(parents=True)
+    environ = {"AUDIO_XAI_DATA": str(own.parent)}
+    assert find_root(name, environ, home) is None
+    (own / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=f"elsewhere/{name} is not recognised as data set {name}: it lacks .*{lacks}"):
+        find_root(name, environ, home)
+    # In the project's folder it is named as soon as the data set is asked for.
+    own.rename(home / "data" / "own")
+    (home / "data" / name / "notes.txt").write_text("mine")
+    assert find_root(name, {}, home) is None
+    with pytest.raises(UserError, match=f"data/{name} is not recognised"):
+        resolve(name, DATASETS[name].modality, {}, home)
+
+
 def test_a_missing_data_root_is_an_error(home):
     with pytest.raises(UserError, match="AUDIO_XAI_DATA is /no/such/place"):
         find_root("mnist", {"AUDIO_XAI_DATA": "/no/such/place"}, home)

@@ -58,6 +58,6 @@ def test_other_parts_of_speech_commands_are_not_taken_for_it(root):
 
 def test_it_is_prepared_from_its_archive(run_prepare, root, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "archive"), "gztar", root)
-    code, said, _ = run_prepare("--datasets", "speech_commands", "--root", tmp_path / "root", "--source", archive)
-    assert (code, said) == (0, f"speech_commands: {tmp_path}/root/speech_commands, 72 files, real\n")
-    assert fingerprint("speech_commands", tmp_path / "root" / "speech_commands") == fingerprint("speech_commands", root)
+    code, said, _ = run_prepare("--datasets", "speech_commands", "--root", tmp_path / "here", "--source", archive)
+    assert (code, said) == (0, f"speech_commands: {tmp_path}/here/speech_commands, 72 of 4890 files, real\n")
+    assert fingerprint("speech_commands", tmp_path / "here" / "speech_commands") == fingerprint("speech_commands", root)

@@ -4,6 +4,8 @@ import json
 import random
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path, PosixPath
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +16,12 @@ from hypothesis import strategies as st
 
 from audioxai import datasets
 from audioxai.datasets import DATASETS, fingerprint, load, source_of, summary_of_skipped
-from audioxai.datasets.audio_files import AudioFormat
+from audioxai.datasets.audio_files import AudioFormat, read_waveforms
 from audioxai.datasets.audio_mnist import FOLDS, read_speaker_metadata
 from audioxai.datasets.recordings import RecordingFolder
 from audioxai.datasets.records import Listing, Recording
 from audioxai.datasets.sources import balanced_draw, content_fingerprint
+from audioxai.datasets.speech_commands import CLASS_NAMES
 from audioxai.datasets.splits import are_group_disjoint, speaker_parts
 from audioxai.utils.errors import UserError
 
@@ -51,7 +54,7 @@ def test_the_folder_is_the_speaker_and_the_file_name_has_the_digit(tmp_path):
         # The frequency that was recorded tells the digit, whatever the names say.
         spectrum = torch.fft.rfft(sample.input[0]).abs()
         assert round((int(spectrum.argmax()) - 200) / 100) == sample.label
-    by_folder = [int(sample.group) for sample in dataset]
+    by_folder = [int(sample.group or "") for sample in dataset]
     assert by_folder != dataset.labels.tolist()
 
 
@@ -78,7 +81,7 @@ def test_the_papers_folds(tmp_path):
     for speaker in range(1, 62):
         (tmp_path / "data" / f"{speaker:02d}").mkdir(parents=True)
         (tmp_path / "data" / f"{speaker:02d}" / f"0_{speaker:02d}_0.wav").touch()
-    source = source_of("audio_mnist")
+    source: Any = source_of("audio_mnist")
     listing = source.list_recordings(tmp_path)
     for fold, tests in FOLDS.items():
         parts = source.splits[fold].parts(listing)
@@ -95,7 +98,7 @@ def test_the_papers_folds(tmp_path):
 
 def listing_of(speakers, repetitions=2):
     recordings = [
-        Recording(f"{speaker}/{digit}_{repetition}", None, digit, speaker)
+        Recording(f"{speaker}/{digit}_{repetition}", Path(), digit, speaker)
         for speaker in speakers
         for digit in range(10)
         for repetition in range(repetitions)
@@ -114,7 +117,7 @@ def large_root(tmp_path):
             (tmp_path / "recordings").mkdir(exist_ok=True)
             for speaker in ("george", "lucas", "theo"):
                 (tmp_path / "recordings" / f"{digit}_{speaker}_{number}.wav").touch()
-    for word in source_of("speech_commands").class_names:
+    for word in CLASS_NAMES:
         (tmp_path / word).mkdir()
         for number in range(10):
             name = {"_silence_": f"{number}", "_unknown_": f"bird_0000000{number}_nohash_0"}
@@ -208,10 +211,13 @@ def test_unknown_split_lists_the_known_ones(three):
 def test_limit_is_balanced_before_decoding_and_independent_of_the_order(tmp_path, monkeypatch):
     root = write_speakers(tmp_path, ["01", "04", "05"], repetitions=3)
     decoded = []
-    original = datasets.recordings.read_waveforms
-    monkeypatch.setattr(
-        datasets.recordings, "read_waveforms", lambda paths, kind: (decoded.extend(paths), original(paths, kind))[1]
-    )
+    original = read_waveforms
+
+    def watched(paths, kind):
+        decoded.extend(paths)
+        return original(paths, kind)
+
+    monkeypatch.setattr(datasets.recordings, "read_waveforms", watched)
     dataset = load("audio_mnist", root=root, audio_format=SHORT, limit=15)
     assert Counter(dataset.splits) == {"train": 15, "validation": 15, "test": 15}
     assert len(decoded) == 45
@@ -219,7 +225,7 @@ def test_limit_is_balanced_before_decoding_and_independent_of_the_order(tmp_path
         counts = Counter(dataset.part(part).labels.tolist())
         assert sorted(counts.values()) == [1] * 5 + [2] * 5
 
-    class Shuffled(type(root)):
+    class Shuffled(PosixPath):
         def iterdir(self):
             entries = list(super().iterdir())
             random.Random(3).shuffle(entries)
@@ -310,9 +316,13 @@ def test_metadata_may_be_absent_but_not_damaged(three):
 @given(st.randoms(), st.integers(1, 40))
 def test_the_draw_does_not_depend_on_the_order_of_the_entries(shuffler, limit):
     entries = [(f"{label}/{number}", label) for label in range(10) for number in range(4)]
-    drawn = {entries[index][0] for index in balanced_draw(*zip(*entries, strict=True), limit)}
+
+    def draw() -> list[int]:
+        return balanced_draw([name for name, _ in entries], [label for _, label in entries], limit)
+
+    drawn = {entries[index][0] for index in draw()}
     shuffler.shuffle(entries)
-    indices = balanced_draw(*zip(*entries, strict=True), limit)
+    indices = draw()
     assert {entries[index][0] for index in indices} == drawn
     assert indices == sorted(indices)
     assert len(drawn) == limit

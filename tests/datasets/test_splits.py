@@ -1,6 +1,7 @@
 """Drawn splits: groups stay whole, every class is in every part, and only names, labels and the seed count."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -16,7 +17,7 @@ from audioxai.utils.errors import UserError
 CLASSES = 4
 
 
-def listing_of(clips: list[tuple[int, str | None]], classes: int = CLASSES) -> Listing:
+def listing_of(clips: Sequence[tuple[int, str | None]], classes: int = CLASSES) -> Listing:
     """Recordings of these labels and groups, numbered."""
     recordings = tuple(
         Recording(f"{number:03d}.wav", Path(), label, group) for number, (label, group) in enumerate(clips)

@@ -4,7 +4,7 @@ import pytest
 from helpers.dataset_files import write_speakers
 
 from audioxai import cli
-from audioxai.datasets import fingerprint, supply
+from audioxai.datasets import PROJECT_FOLDER, fingerprint, supply
 from audioxai.utils.commands import run_command
 
 
@@ -23,7 +23,7 @@ def prepare(monkeypatch, capfd):
 def test_the_command_does_what_the_script_does(prepare, tmp_path):
     given = write_speakers(tmp_path / "given", ["01", "04"])
     told = prepare("--datasets", "audio_mnist", "--root", tmp_path / "prepared", "--source", given)
-    assert told == (0, f"audio_mnist: {tmp_path}/prepared/audio_mnist, 20 files, real\n", "")
+    assert told == (0, f"audio_mnist: {tmp_path}/prepared/audio_mnist, 20 of 30000 files, real\n", "")
     assert fingerprint("audio_mnist", tmp_path / "prepared" / "audio_mnist") == fingerprint("audio_mnist", given)
 
 
@@ -46,7 +46,7 @@ def test_what_the_script_cannot_make_is_one_line_here_and_one_there(prepare, tmp
 
 
 def test_without_a_checkout_stand_ins_are_refused_and_data_go_to_the_current_folder(prepare, tmp_path, monkeypatch):
-    assert supply.home_folder() == supply.PROJECT_FOLDER / "data"
+    assert supply.home_folder() == PROJECT_FOLDER / "data"
     monkeypatch.setattr(supply, "PROJECT_FOLDER", tmp_path / "site-packages")
     monkeypatch.chdir(tmp_path)
     assert supply.home_folder() == tmp_path / "data"

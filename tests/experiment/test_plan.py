@@ -11,6 +11,7 @@ import torch
 from helpers.tiny_models import Counting
 from helpers.tiny_studies import METHODS, METRICS, model_of, options_in, study_of
 
+from audioxai.core import output_of
 from audioxai.datasets import AudioFolder
 from audioxai.domains import LogMel, Pixels, Waveform
 from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Plan, RunOptions, Study, run
@@ -322,6 +323,9 @@ def test_every_metric_is_planned_with_the_passes_that_it_takes(
     work = _Work(plan, plan.cells[0])
     whole = work.model
     body, outer = Counting(whole.body), Counting(whole)
+    # One pass per model looks whether outputs in [0, 1] are probabilities; here, before anything is counted.
+    for counting, batch in ((body, work.body), (outer, work.sounds)):
+        output_of(counting, batch.inputs)
     for task in plan.tasks("score"):
         assert task.method is not None
         assert task.unit is not None

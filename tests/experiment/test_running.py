@@ -137,7 +137,7 @@ def test_the_worst_removal_is_the_smaller_score_of_each_clip_and_that_of_its_cur
     assert curves.shape == (3, 2, 2, 4)
     area = torch.trapezoid(curves, fractions)
     for number, name in enumerate(("removal_silence", "removal_noise")):
-        scored = wide.loc["silence", 8][name].loc[list(cell.ids)]
+        scored = wide[name].loc["silence", 8].loc[list(cell.ids)]
         torch.testing.assert_close(area[:, number, 0] - area[:, number, 1], torch.tensor(scored.to_numpy()))
     assert results.cells[1].curves("silence", 8) is None
 
@@ -309,7 +309,11 @@ def base(sounds_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
 def one_line(action: Callable[[], object], capsys: pytest.CaptureFixture[str], *words: str) -> None:
     """The action ends with exit code 2 and one line on standard error that holds these words."""
     capsys.readouterr()
-    assert run_command(lambda _: action() and None, []) == 2
+
+    def main(_: list[str]) -> None:
+        action()
+
+    assert run_command(main, []) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1
@@ -354,7 +358,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
         place.write_bytes(b"PAR1")
         raise OSError(errno.ENOSPC, "Error writing bytes to file")
 
-    monkeypatch.setattr(store_module.pyarrow.parquet, "write_table", full)
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
     one_line(lambda: run(plan), capsys, "no space", str(shard))
     assert {path.suffix for path in shard.parent.iterdir()} == {".parquet"}
     assert not shard.exists()

@@ -16,7 +16,7 @@ from audioxai.experiment.models import forget
 from audioxai.experiment.runner import _ensured
 from audioxai.metrics import METRICS as ALL_METRICS
 from audioxai.models import checkpoints
-from audioxai.results import ResultSet, manifest_path
+from audioxai.results import ResultSet, manifest_path, write_manifest
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS as ALL_METHODS
 
@@ -110,7 +110,7 @@ def test_a_manifest_of_another_revision_than_its_shards_is_refused(kind: str, na
     path = manifest_path(plan.options.results, "sounds", "quick")
     content = json.loads(path.read_text(encoding="utf-8"))
     next(entry for entry in content[kind] if entry["name"] == name)["revision"] += 1
-    path.write_text(json.dumps(content), encoding="utf-8")
+    write_manifest(plan.options.results, content)
     with pytest.raises(UserError, match=rf"revision 1 of {kind[:-1]} {name} .* revision 2"):
         ResultSet.open(plan.options.results, "sounds")
 
@@ -134,7 +134,7 @@ def test_weights_that_changed_on_disk_are_refused(plan: Plan) -> None:
     again = planned(plan.options.results.parent)
     for action in (run, results_of, lambda one: run(one, "score")):
         with pytest.raises(UserError, match=f"{weights.name} is not the file its card describes"):
-            action(again)  # type: ignore[operator]
+            action(again)
 
 
 def test_other_weights_of_the_same_model_are_explained_anew(plan: Plan) -> None:

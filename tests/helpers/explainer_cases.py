@@ -11,7 +11,7 @@ BASELINE = Constant(0.25)
 MODELS = {"image": (tiny_cnn, (1, 12, 10)), "waveform": (tiny_waveform_cnn, (1, 40))}
 
 
-def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Module, Tensor, Tensor]:
+def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Sequential, Tensor, Tensor]:
     """Model, inputs and targets; every class is a target of some sample."""
     build, shape = MODELS[kind]
     return build(dtype=dtype), draw(batch, *shape, seed=3, dtype=dtype), torch.arange(batch) % 3

@@ -56,7 +56,7 @@ class Recorded:
         return 0
 
 
-def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Sequential, Tensor, Tensor, Tensor]:
     """Model in evaluation mode, inputs, targets and the gradient as attributions."""
     build, shape = MODELS[kind]
     model, inputs = build(dtype=dtype), draw(batch, *shape, seed=3, dtype=dtype)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audioxai.domains import LogMel
-from audioxai.registry import MethodEntry, MetricEntry
+from audioxai.registry import MethodEntry, MetricEntry, Role
 from audioxai.results import ROW_COLUMNS, ExplainedCell, ResultSet, Store
 
 LEVELS = {
@@ -26,7 +26,7 @@ LEVELS = {
 CONTROLS = {"energy": 0.3, "random": -0.3}
 REMOVALS = ("removal_silence", "removal_noise", "removal_worst")
 # Method → label, role and family; in the study's order.
-FACTS = {
+FACTS: dict[str, tuple[str, Role, str]] = {
     "plain": ("Plain IG (from 0 dB)", "method", "IG from 0 dB"),
     "silence": ("Silence IG", "method", "silence as absence"),
     "amplitude": ("Fade-in IG", "ours", "silence as absence"),
@@ -59,7 +59,7 @@ CONTEXT = {"command": "make demo", "profile": "quick", "commit": "0123abc"}
 def entries_of(rows: pd.DataFrame) -> tuple[dict[str, MethodEntry], dict[str, MetricEntry]]:
     """Facts about the methods and metrics that occur, in the study's order."""
     methods = {
-        name: MethodEntry(name=name, make=_not_made, label=label, role=role, family=family)  # type: ignore[arg-type]
+        name: MethodEntry(name=name, make=_not_made, label=label, role=role, family=family)
         for name, (label, role, family) in FACTS.items()
         if name in set(rows["method"])
     }

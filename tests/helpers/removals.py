@@ -1,6 +1,6 @@
 """One sample, one cell after the other: the slow way to do what the faithfulness metrics do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from helpers.metric_cases import BASELINE, Gradient
 from helpers.tiny_models import Linear, draw, tiny_cnn, tiny_waveform_cnn
 
-KINDS = {
+KINDS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "image": (tiny_cnn, (1, 7, 6)),
     "waveform": (tiny_waveform_cnn, (1, 30)),
     "channels": (lambda: Linear(3, 2, 4, 5).eval(), (2, 4, 5)),

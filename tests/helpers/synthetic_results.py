@@ -1,6 +1,6 @@
 """Result sets in which everything is known: made of synthetic rows, with explained cells in a folder of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def groups() -> list[dict[str, Any]]:
     ]
 
 
-def data_facts(one: Mapping[str, Any]) -> dict[str, Any]:
+def data_facts(one: Mapping[Hashable, Any]) -> dict[str, Any]:
     audio = one["modality"] == "audio"
     return {
         "name": one["dataset"],

@@ -1,7 +1,7 @@
 """Models of a few parameters, in float64, whose answers can be worked out by hand or by slow loops."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,15 @@ from audioxai.testing.methods import untouched as nothing_touched
 
 __all__ = ["nothing_touched", "state_of"]
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
     """Standard normal numbers that leave the global random state alone."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
-def seeded(model: nn.Module, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+def seeded(model: Model, seed: int = 0, dtype: torch.dtype = torch.float64) -> Model:
     """The model in evaluation mode, every parameter and running statistic drawn from ``seed``."""
     random = torch.Generator().manual_seed(seed)
     model.to(dtype).eval()
@@ -30,6 +32,17 @@ def seeded(model: nn.Module, seed: int = 0, dtype: torch.dtype = torch.float64) 
             value.copy_(torch.randn(value.shape, generator=random, dtype=torch.float64) * (2.0 / fan_in) ** 0.5)
             if name.endswith("running_var"):
                 value.abs_().add_(0.5)
+    return model
+
+
+def gradient_at(point: Tensor) -> Tensor:
+    """The gradient that a backward pass left."""
+    assert point.grad is not None
+    return point.grad
+
+
+def layers_of(model: nn.Module) -> Any:
+    """The model without its type, for tests that look into its layers."""
     return model
 
 
@@ -56,7 +69,7 @@ class Function(nn.Module):
         return self.function(inputs)
 
 
-def tiny_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+def tiny_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Sequential:
     """Images of any size from 4 × 4 on: batch norm, dropout, pooling and ReLU modules included."""
     layers = nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1),
@@ -73,7 +86,7 @@ def tiny_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64
     return seeded(layers, seed, dtype)
 
 
-def tiny_waveform_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+def tiny_waveform_cnn(classes: int = 3, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Sequential:
     """Waveforms of any length from 8 samples on."""
     layers = nn.Sequential(
         nn.Conv1d(1, 4, 3, padding=1),
@@ -145,7 +158,7 @@ def _leave_alone(*_: object) -> None:
     """A hook that does nothing."""
 
 
-def with_hooks_and_marks(model: nn.Module) -> nn.Module:
+def with_hooks_and_marks(model: Model) -> Model:
     """The model as somebody else uses it: hooks of their own, one layer frozen, one in another mode, an attribute."""
     layers = [module for module in model.modules() if not isinstance(module, nn.ReLU)]
     layers[1].register_forward_hook(_leave_alone)
@@ -153,5 +166,5 @@ def with_hooks_and_marks(model: nn.Module) -> nn.Module:
     model.train()
     layers[-1].eval()
     next(model.parameters()).requires_grad_(False)
-    layers[1].note = "mine"
+    vars(layers[1])["note"] = "mine"
     return model

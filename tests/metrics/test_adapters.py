@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_a_function_is_registered_and_a_second_one_under_its_name_is_refused(mon
 
 
 @pytest.mark.parametrize("facts", [{"name": ""}, {"name": "a", "revision": 0}])
-def test_a_function_without_name_or_revision_is_refused(facts: dict[str, object]) -> None:
+def test_a_function_without_name_or_revision_is_refused(facts: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="give a name and a revision"):
         FromFunction(function=peak, **facts)
 
@@ -147,7 +148,7 @@ def test_scores_are_those_of_quantus_called_with_each_sample() -> None:
             x_batch=one.inputs.numpy(),
             y_batch=one.targets.numpy(),
             a_batch=one.attributions.numpy().copy(),
-            s_batch=one.masks.numpy(),
+            s_batch=np.asarray(one.masks),
         )
         assert score == pytest.approx(expected, abs=1e-7)
 
@@ -193,7 +194,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UserError, match="options are given with an instance"):
         FromQuantus(metric=quantus.AUC(**QUIET), name="auc", options={"abs": True})
     with pytest.raises(UserError, match="reduce is 'last'"):
-        FromQuantus(metric="AUC", name="auc", reduce="last")
+        FromQuantus(metric="AUC", name="auc", reduce=cast(Any, "last"))
     with pytest.raises(UserError, match="metric is 3"):
         FromQuantus(metric=3, name="three")
 

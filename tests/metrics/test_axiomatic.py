@@ -103,7 +103,7 @@ def slow_non_sensitivity(
             masses.append(float(a[:, *cells].abs().sum()))
         effect = [change > metric.tolerance * max(changes) for change in changes]
         relevant = [mass > metric.tolerance * max(masses) for mass in masses]
-        scores.append(np.mean([e != r for e, r in zip(effect, relevant, strict=True)]))
+        scores.append(float(np.mean([e != r for e, r in zip(effect, relevant, strict=True)])))
     return scores
 
 

@@ -1,5 +1,7 @@
 """Comprehensiveness and sufficiency against slow twins and closed forms."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -43,7 +45,7 @@ def test_an_explanation_that_is_all_the_model_uses_is_perfect() -> None:
     target = torch.tensor([0])
     fractions = (0.05, 0.2, 0.5)
     comprehensive, sufficient = Comprehensiveness(Black(), fractions), Sufficiency(Black(), fractions)
-    close = {"rtol": 0, "atol": 1e-9}
+    close: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
     one = torch.ones(1, dtype=torch.float64)
     torch.testing.assert_close(comprehensive(model, inputs, target, used), one, **close)
     torch.testing.assert_close(sufficient(model, inputs, target, used), 0 * one, **close)

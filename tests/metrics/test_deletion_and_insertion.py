@@ -1,5 +1,7 @@
 """Deletion and insertion against slow twins, closed forms and each other."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,7 @@ def test_areas_where_the_probability_is_additive() -> None:
     relevant = inputs + 1e-6 * draw(1, 1, 8, 8)
     model, share, target = Function(mean_as_probability), 0.25, torch.tensor([0])
     deletion, insertion = Deletion(Black(), 64), Insertion(Black(), 64)
-    close = {"rtol": 0, "atol": 1e-9}
+    close: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
     expected = torch.tensor([share * share / 2], dtype=torch.float64)
     torch.testing.assert_close(deletion(model, inputs, target, relevant), expected, **close)
     torch.testing.assert_close(deletion(model, inputs, target, -relevant), share - expected, **close)
@@ -105,13 +107,13 @@ def test_takes_the_steps_and_the_whole(family: type, cells: int, steps: int, pas
 
 
 @BOTH
-def test_the_curve_of_wrong_attributions_is_refused(family: type) -> None:
+def test_the_curve_of_wrong_attributions_is_refused(family: type[Deletion | Insertion]) -> None:
     model, inputs, targets, attributions = tie_free("image")
     with pytest.raises(UserError, match=rf"^{family.label} got attributions of shape \(4, 1, 7, 5\)"):
         family(BASELINE).curve(model, inputs, targets, attributions[..., 1:])
 
 
 @BOTH
-def test_no_steps_are_refused(family: type) -> None:
+def test_no_steps_are_refused(family: type[Deletion | Insertion]) -> None:
     with pytest.raises(UserError, match="steps is 0; a curve needs at least 1"):
         family(BASELINE, steps=0)

@@ -374,4 +374,6 @@ def test_cases_are_cut_and_ordered_with_all_that_belongs_to_a_sample() -> None:
         (whole.inputs, whole.targets, whole.attributions, masks_of(whole.inputs), whole.change),
         strict=True,
     ):
+        assert one is not None
+        assert other is not None
         assert torch.equal(one, other[[3, 1]])

@@ -1,5 +1,7 @@
 """Faithfulness correlation against a slow twin, closed forms and degenerate models."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -189,6 +191,6 @@ def test_subsets_depend_on_seed_shape_and_run_alone() -> None:
         ({"patch": 0}, "patch is 0"),
     ],
 )
-def test_impossible_settings_are_refused(fields: dict[str, float], reason: str) -> None:
+def test_impossible_settings_are_refused(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         FaithfulnessCorrelation(Black(), **fields)

@@ -147,7 +147,8 @@ def test_takes_the_passes_it_says_and_leaves_everything_as_it_was(name: str, kin
 @pytest.mark.parametrize("part", [1, 3], ids=["inputs", "attributions"])
 def test_numbers_that_are_none_are_refused_with_sample_and_metric(name: str, part: int) -> None:
     case = tie_free("image")
-    case[part][2, 0, 1, 1] = torch.nan
+    cells = case[1] if part == 1 else case[3]
+    cells[2, 0, 1, 1] = torch.nan
     with pytest.raises(UserError, match=rf"^{METRICS[name].label}: .* of sample 2 contain NaN or infinity"):
         METRICS[name](*case)
 

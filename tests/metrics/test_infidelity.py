@@ -1,11 +1,13 @@
 """Infidelity against slow twins, closed forms and its boxes against loops."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from helpers.metric_cases import BASELINE
 from helpers.removals import EVERY_KIND, linear, logit, tie_free
-from helpers.tiny_models import Counting, Function, draw
+from helpers.tiny_models import Counting, Function, draw, layers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,9 +54,9 @@ def test_is_the_slow_twin(family: type, scaled: bool, kind: str) -> None:
 @SCALED
 def test_exact_attributions_of_a_linear_model_are_perfect(shape: tuple[int, ...], scaled: bool) -> None:
     model, inputs, targets, shares = linear(*shape)
-    weights = model.weights.detach()[targets]
+    weights = layers_of(model).weights.detach()[targets]
     none = torch.zeros(4, dtype=torch.float64)
-    close = {"rtol": 0, "atol": 1e-20}
+    close: dict[str, Any] = {"rtol": 0, "atol": 1e-20}
     slopes, contributions = Infidelity(BASELINE, scaled=scaled), ContributionInfidelity(BASELINE, scaled=scaled)
     torch.testing.assert_close(slopes(model, inputs, targets, weights), none, **close)
     torch.testing.assert_close(contributions(model, inputs, targets, shares), none, **close)

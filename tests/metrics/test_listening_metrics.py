@@ -1,5 +1,7 @@
 """Average increase, drop and gain, mask faithfulness and input fidelity against slow twins and closed forms."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,13 @@ from audioxai.metrics.batch import PassMetric
 from audioxai.metrics.faithfulness import AverageDrop, AverageGain, AverageIncrease, InputFidelity, MaskFaithfulness
 from audioxai.metrics.faithfulness.masking import soft_mask
 
-FAMILY = (AverageIncrease, AverageDrop, AverageGain, MaskFaithfulness, InputFidelity)
+FAMILY: tuple[Callable[..., PassMetric], ...] = (
+    AverageIncrease,
+    AverageDrop,
+    AverageGain,
+    MaskFaithfulness,
+    InputFidelity,
+)
 EVERY = pytest.mark.parametrize("family", FAMILY)
 
 
@@ -76,7 +84,7 @@ def test_published_examples_in_closed_form(
     for family, score in zip(FAMILY, expected, strict=True):
         if score is not None:
             made = family(Black())(model, inputs, torch.tensor([0]), attributions)
-            np.testing.assert_allclose(made.numpy(), [score], rtol=0, atol=1e-6, err_msg=family.label)
+            np.testing.assert_allclose(made.numpy(), [score], rtol=0, atol=1e-6, err_msg=str(family))
 
 
 def test_negative_relevance_is_not_in_the_mask() -> None:
@@ -104,7 +112,7 @@ def test_a_mask_that_keeps_all_changes_nothing(dtype: torch.dtype, logit: float)
     given = (model, inputs, torch.tensor([0]), torch.ones_like(inputs))
     for family, expected in zip(FAMILY, (0.0, 0.0, 0.0, None, 1.0), strict=True):
         if expected is not None:
-            assert family(Constant(-3.0))(*given).tolist() == [expected], family.label
+            assert family(Constant(-3.0))(*given).tolist() == [expected], family
 
 
 def test_gain_is_told_apart_where_the_probability_rounds_to_1() -> None:

@@ -2,14 +2,17 @@
 
 import copy
 import itertools
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import scipy.stats
 import torch
-from helpers.metric_cases import MODELS, Gradient, case
-from helpers.tiny_models import nothing_touched, seeded, tiny_cnn, with_hooks_and_marks
+from helpers.metric_cases import MODELS, Gradient, case, registered
+from helpers.tiny_models import draw, layers_of, nothing_touched, seeded, tiny_cnn, with_hooks_and_marks
 from torch import nn
+from torch.nn.utils import parametrizations, prune, weight_norm
 
 from audioxai.baselines import Black
 from audioxai.domains import Pixels
@@ -50,7 +53,7 @@ def test_the_cascade_of_a_real_model_ends_with_everything_drawn_anew() -> None:
     *_, last = cascade(model, 0)
     assert changed_layers(model, last) == {name for name, layer in model.named_modules() if hasattr(layer, "weight")}
     # Drawn anew, not merely disturbed: no trace of the old weights.
-    old, new = model.body[5].weight.detach().flatten(), last.body[5].weight.detach().flatten()
+    old, new = (layers_of(one).body[5].weight.detach().flatten() for one in (model, last))
     assert abs(np.corrcoef(old, new)[0, 1]) < 0.1
 
 
@@ -66,24 +69,27 @@ def test_layers_of_one_shape_get_weights_of_their_own() -> None:
     *_, last = cascade(model, 0)
     for one in range(4):
         for other in range(one):
-            correlation = np.corrcoef(last[one].weight.detach().flatten(), last[other].weight.detach().flatten())[0, 1]
+            pair = [layers_of(last)[layer].weight.detach().flatten() for layer in (one, other)]
+            correlation = np.corrcoef(*pair)[0, 1]
             assert abs(correlation) < 0.6
 
 
 def test_weights_do_not_depend_on_how_they_lie_in_memory() -> None:
     # On a CPU convolutions' channels come last, on a GPU first.
     first = build("small_cnn", Pixels(16, 16), 4, seed=0)
-    last = copy.deepcopy(first).to(memory_format=torch.channels_last)
+    last = layers_of(copy.deepcopy(first)).to(memory_format=torch.channels_last)
     *_, one = cascade(first, 0)
     *_, other = cascade(last, 0)
-    assert other.body[5].weight.stride() == last.body[5].weight.stride() != first.body[5].weight.stride()
+    strides = [layers_of(model).body[5].weight.stride() for model in (first, last, other)]
+    assert strides[0] != strides[1] == strides[2]
     assert changed_layers(one, other) == set()
 
 
 def test_weights_depend_on_the_seed_alone() -> None:
     def drawn(seed: int) -> torch.Tensor:
         *_, last = cascade(tiny_cnn(), seed)
-        return last[9].weight.detach().clone()
+        weight: torch.Tensor = layers_of(last)[9].weight
+        return weight.detach().clone()
 
     first = drawn(0)
     torch.manual_seed(99)
@@ -104,8 +110,8 @@ def test_is_the_slow_twin(kind: str) -> None:
             scores.append(scipy.stats.spearmanr(*pair).statistic)
         per_model.append(scores)
     assert len(per_model) == (4 if kind == "image" else 3)
-    scores = metric(model, inputs, targets, attributions)
-    np.testing.assert_allclose(scores.numpy(), np.mean(per_model, axis=0), rtol=0, atol=1e-12)
+    found = metric(model, inputs, targets, attributions)
+    np.testing.assert_allclose(found.numpy(), np.mean(per_model, axis=0), rtol=0, atol=1e-12)
 
 
 def test_attributions_that_know_no_model_score_one() -> None:
@@ -145,5 +151,95 @@ def test_stopping_half_way_leaves_the_random_state_alone() -> None:
 def test_a_model_without_layers_to_draw_anew_is_refused() -> None:
     model = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.BatchNorm1d(64, affine=False))
     inputs = torch.ones(2, 1, 8, 8)
-    with pytest.raises(UserError, match="no layer with reset_parameters"):
+    with pytest.raises(UserError, match="has no parameters"):
         ModelParameterRandomisation(Gradient())(model, inputs, torch.tensor([0, 1]), inputs)
+
+
+# --- Models as they are found ----------------------------------------------------------------------------------------
+
+
+def old_weight_norm(layer: nn.Module) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return weight_norm(layer)
+
+
+COMPUTED: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "weight_norm": parametrizations.weight_norm,
+    "spectral_norm": parametrizations.spectral_norm,
+    "weight_norm of old": old_weight_norm,
+    "spectral_norm of old": nn.utils.spectral_norm,
+    "pruned": lambda layer: prune.random_unstructured(layer, "weight", 0.3),
+}
+
+
+@pytest.mark.parametrize("norm", COMPUTED)
+@pytest.mark.parametrize("metric", ["mprt", "smooth_mprt", "efficient_mprt"])
+def test_computed_weights_score_as_the_plain_ones_do(norm: str, metric: str) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = [COMPUTED[norm](nn.Linear(64, 16)), nn.ReLU(), COMPUTED[norm](nn.Linear(16, 3))]
+    model = nn.Sequential(nn.Flatten(), *layers).double().eval()
+    inputs, targets = draw(4, 1, 8, 8, seed=1), torch.tensor([0, 1, 2, 0])
+    logits = model(inputs)
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 3)).double().eval()
+    with torch.no_grad():
+        for place in (1, 3):
+            for name in ("weight", "bias"):
+                getattr(layers_of(plain)[place], name).copy_(getattr(layers_of(model)[place], name))
+    attributions = Gradient()(plain, inputs, targets)
+    with nothing_touched(model, inputs, targets, attributions):
+        scores = registered(metric)(model, inputs, targets, attributions)
+    torch.testing.assert_close(scores, registered(metric)(plain, inputs, targets, attributions))
+    assert torch.equal(model(inputs), logits)
+    assert registered(metric).passes(model, inputs) == registered(metric).passes(plain, inputs)
+
+
+class Transformer(nn.Module):
+    """Parameters of its own, projections without ``reset_parameters``, one number, and a filter bank that stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(16, 16), nn.Linear(16, 3)
+        self.position, self.token = nn.Parameter(torch.zeros(16, 16)), nn.Parameter(torch.zeros(1, 1, 16))
+        self.temperature = nn.Parameter(torch.ones(()))
+        self.layers = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
+        self.register_buffer("filters", torch.ones(16))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        features = self.embed(inputs[:, 0] * self.get_buffer("filters")) + self.position
+        features = self.layers(torch.cat([self.token.expand(len(features), 1, 16), features], 1))
+        return self.head(features[:, 0]) * self.temperature
+
+
+def test_no_parameter_stays_as_trained() -> None:
+    model = seeded(Transformer())
+    *_, last = cascade(model, 0)
+    after = dict(last.named_parameters())
+    assert not [name for name, before in model.named_parameters() if torch.equal(before, after[name])]
+    assert torch.equal(model.get_buffer("filters"), last.get_buffer("filters"))
+    # As large as before, and otherwise unlike it.
+    old, new = model.position.detach().flatten(), after["position"].detach().flatten()
+    assert abs(np.corrcoef(old, new)[0, 1]) < 0.2
+    np.testing.assert_allclose([new.mean(), new.std()], [old.mean(), old.std()], rtol=0, atol=0.2 * float(old.std()))
+
+
+def test_statistics_without_parameters_are_reset_and_constant_values_stay() -> None:
+    model = seeded(nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.BatchNorm1d(4, affine=False)))
+    model.register_parameter("gain", nn.Parameter(torch.full((5,), 0.1)))
+    *_, last = cascade(model, 0)
+    assert torch.equal(last.get_buffer("2.running_mean"), torch.zeros(4, dtype=torch.float64))
+    assert torch.equal(last.get_parameter("gain"), model.get_parameter("gain"))
+    assert ModelParameterRandomisation(Gradient()).passes(model, torch.zeros(2, 1, 4)) == 6
+
+
+def test_weights_that_cannot_be_reached_are_refused() -> None:
+    inputs, targets = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantised = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+        frozen = torch.jit.freeze(torch.jit.script(model))
+    for given in (quantised, frozen):
+        with pytest.raises(UserError, match=r"stay as trained|no parameters"):
+            ModelParameterRandomisation(RandomAttribution())(given, inputs, targets, inputs)

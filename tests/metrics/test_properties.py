@@ -18,9 +18,9 @@ from audioxai.metrics.complexity import Complexity, EffectiveComplexity, Sparsen
 from audioxai.metrics.localisation import Focus, PointingGame, RelevanceMass, RelevanceRank, TopKIntersection
 from audioxai.metrics.similarity import gini, pearson, ranks, spearman, ssim
 
-COMPLEXITY = [Sparseness(), Complexity(), EffectiveComplexity(), EffectiveComplexity(0.3)]
-LOCALISATION = [RelevanceMass(), Focus(), RelevanceRank(), PointingGame(), TopKIntersection(0.3)]
-AXIOMS = [Completeness(BASELINE), NonSensitivity(BASELINE, 4, 0.2), InputInvariance(Gradient(), 0.5)]
+COMPLEXITY: list[PassMetric] = [Sparseness(), Complexity(), EffectiveComplexity(), EffectiveComplexity(0.3)]
+LOCALISATION: list[PassMetric] = [RelevanceMass(), Focus(), RelevanceRank(), PointingGame(), TopKIntersection(0.3)]
+AXIOMS: list[PassMetric] = [Completeness(BASELINE), NonSensitivity(BASELINE, 4, 0.2), InputInvariance(Gradient(), 0.5)]
 MODEL_FREE = pytest.mark.parametrize("metric", COMPLEXITY + LOCALISATION, ids=repr)
 EVERY = pytest.mark.parametrize("metric", COMPLEXITY + LOCALISATION + AXIOMS, ids=repr)
 SIMILARITIES = pytest.mark.parametrize("similarity", [pearson, spearman])

@@ -3,6 +3,7 @@
 import math
 import weakref
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_is_the_slow_twin(name: str, kind: str) -> None:
     rows = zip(inputs, targets, attributions, disturbances(inputs), strict=True)
     expected = [slow_score(name, model, *row) for row in rows]
     assert max(expected) > 1.01 * min(expected)
-    scores = FAMILY[name](Gradient(), UnevenNoise(), DRAWS)(model, inputs, targets, attributions)
+    scores = FAMILY[name](Gradient(), cast(Any, UnevenNoise()), DRAWS)(model, inputs, targets, attributions)
     np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-10)
 
 
@@ -124,8 +125,9 @@ def test_the_gradient_of_a_linear_model_does_not_change_at_all(
 
 
 def square(inputs: Tensor) -> Tensor:
-    """Half the squared length, whose gradient is the input."""
-    return inputs.flatten(1).square().sum(1, keepdim=True) / 2
+    """Half the squared length, whose gradient is the input, and a class that is never predicted."""
+    half = inputs.flatten(1).square().sum(1) / 2
+    return torch.stack([half, torch.zeros_like(half)], dim=1)
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])

@@ -60,8 +60,8 @@ def test_smooth_is_the_slow_twin(kind: str) -> None:
             scores.append(scipy.stats.spearmanr(original.numpy(), again.numpy()).statistic)
         expected.append(np.mean(scores))
     assert len(set(expected)) == 5
-    scores = SmoothMprt(Gradient(), NOISE, draws=4)(model, inputs, targets, attributions)
-    np.testing.assert_allclose(scores.numpy(), expected, rtol=0, atol=1e-12)
+    found = SmoothMprt(Gradient(), NOISE, draws=4)(model, inputs, targets, attributions)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-12)
 
 
 def entropy_slowly(map_: NDArray[np.float64], bins: int) -> float:
@@ -205,5 +205,5 @@ def test_impossible_settings_are_refused() -> None:
         EfficientMprt(Gradient(), 1)
     model, inputs = nn.Sequential(nn.Flatten(), nn.ReLU()), torch.ones(2, 1, 8, 8)
     for metric in (SmoothMprt(Gradient(), RangeNoise(), 2), EfficientMprt(Gradient())):
-        with pytest.raises(UserError, match="no layer with reset_parameters"):
+        with pytest.raises(UserError, match="has no parameters"):
             metric(model, inputs, torch.tensor([0, 1]), inputs)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_models import draw
+from helpers.tiny_models import draw, layers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ def recording(domain: Domain, batch: int = 2, seed: int = 0) -> Tensor:
     """What the domain's classifier takes."""
     if isinstance(domain, Pixels):
         return draw(batch, 1, *domain.shape, seed=seed, dtype=torch.float32).sigmoid()
+    assert isinstance(domain, LogMel | Waveform)
     samples = round(domain.sample_rate_hz * domain.duration_s)
     return (0.1 * draw(batch, 1, samples, seed=seed, dtype=torch.float32)).clamp(-1, 1)
 
@@ -222,7 +223,7 @@ def test_standardise_maps_its_range_onto_minus_one_to_one(low: float, width: flo
 @pytest.mark.parametrize("domain", [Pixels(28, 28), LogMel(16_000, 1.0, 32, 32)], ids=lambda domain: domain.name)
 @pytest.mark.parametrize("name", ["small_cnn", "alexnet"])
 def test_bodies_begin_by_standardising_their_domain(name: str, domain: Domain) -> None:
-    first = build(name, domain, 3, seed=0).body[0]
+    first = layers_of(build(name, domain, 3, seed=0).body)[0]
     low, high = (first(torch.tensor(value)).item() for value in domain.value_range)
     assert (low, high) == (-1.0, 1.0)
 
@@ -232,7 +233,7 @@ def test_preparing_a_model_changes_no_logit() -> None:
     recorded = recording(model.domain).double()
     before = model(recorded)
     assert prepared_for(model, torch.device("cpu")) is model
-    assert model.body[5].weight.is_contiguous(memory_format=torch.channels_last)
+    assert layers_of(model.body)[5].weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(model(recorded), before, rtol=1e-10, atol=1e-12)
 
 

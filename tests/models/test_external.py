@@ -3,10 +3,11 @@
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from helpers.tiny_models import tiny_cnn
+from helpers.tiny_models import layers_of, tiny_cnn
 from safetensors.torch import save_file, save_model
 from torch import nn
 
@@ -111,7 +112,7 @@ def test_two_files_of_one_name_are_two_modules(file: Path) -> None:
 
 @pytest.mark.parametrize("write", [save_model, lambda model, path: save_file(unshared(model), path)])
 def test_weights_are_taken_from_safetensors(file: Path, write) -> None:
-    trained = load_external(f"{file}:Net")
+    trained = layers_of(load_external(f"{file}:Net"))
     with torch.no_grad():
         trained.head.weight += 1.0
         trained.scale.by.fill_(3.0)
@@ -172,7 +173,7 @@ def test_weights_that_do_not_fit_are_refused(file: Path) -> None:
     weights.write_bytes(pickle.dumps("no tensors"))
     with pytest.raises(UserError, match=r"a\.safetensors are unreadable"):
         load_external(f"{file}:Net", weights)
-    save_model(load_external(f"{file}:with_five"), weights)
+    save_model(load_external(f"{file}:with_five"), str(weights))
     with pytest.raises(UserError, match=r"do not fit the model .*net.py:Net .*\b5\b"):
         load_external(f"{file}:Net", weights)
     save_file({"head.bias": torch.zeros(3)}, weights)
@@ -188,7 +189,7 @@ def test_the_digest_is_of_names_shapes_and_values_alone() -> None:
     digest = weights_digest(model)
     assert len(digest) == 64
     assert digest == weights_digest(tiny_cnn(dtype=torch.float32)) == weights_digest(model.train())
-    assert digest == weights_digest(model.to(memory_format=torch.channels_last))
+    assert digest == weights_digest(layers_of(model).to(memory_format=torch.channels_last))
     for parameter in [*model.parameters(), *model.buffers()]:
         changed = parameter.detach().clone()
         parameter.data[...] += 1
@@ -225,7 +226,7 @@ def test_the_class_count_has_to_be_the_datas() -> None:
     model.train()
     require_classes(model, inputs, 10)
     assert model.training
-    assert model.body[2].num_batches_tracked == 0
+    assert layers_of(model.body)[2].num_batches_tracked == 0
     with pytest.raises(UserError, match="the model returns 10 logits but the data have 4 classes"):
         require_classes(model, inputs, 4)
     with pytest.raises(UserError, match=r"does not take inputs of shape \(1, 3, 16, 16\)"):
@@ -235,11 +236,11 @@ def test_the_class_count_has_to_be_the_datas() -> None:
 
 
 def test_a_study_can_name_it(file: Path) -> None:
-    trained = load_external(f"{file}:Net")
+    trained = layers_of(load_external(f"{file}:Net"))
     with torch.no_grad():
         trained.head.bias += 1.0
     weights = file.parent / "net.safetensors"
-    save_model(trained, weights)
+    save_model(trained, str(weights))
     external = ExternalModel("mine/net.py:Net", weights=weights, folder=file.parents[1])
     assert weights_digest(external.load()) == weights_digest(trained)
     # Where it lies is no part of what it is, and everything else is plain data.
@@ -262,14 +263,14 @@ def test_tied_weights_are_kept_as_a_checkpoint(file: Path) -> None:
     sha256 = save_weights(weights, model)
     other = Classifier(Pixels(2, 4), load_external(f"{file}:Net"))
     with torch.no_grad():
-        other.body.head.weight.zero_()
+        layers_of(other.body).head.weight.zero_()
     load_weights(weights, other, card_of(sha256))
     assert weights_digest(other) == weights_digest(model)
-    assert other.body.tied is other.body.head.weight
+    assert layers_of(other.body).tied is layers_of(other.body).head.weight
 
 
 def card_of(sha256: str) -> Card:
-    plain = dict.fromkeys(("dataset", "split", "architecture", "data_fingerprint", "git_commit"), "x")
-    numbers = {"resolution": 2, "seed": 0, "epochs_run": 0, "seconds": 0.0}
-    empty = {"accuracy": {}, "samples": {}, "class_names": [], "domain": {}, "config": {}}
+    plain: dict[str, Any] = dict.fromkeys(("dataset", "split", "architecture", "data_fingerprint", "git_commit"), "x")
+    numbers: dict[str, Any] = {"resolution": 2, "seed": 0, "epochs_run": 0, "seconds": 0.0}
+    empty: dict[str, Any] = {"accuracy": {}, "samples": {}, "class_names": [], "domain": {}, "config": {}}
     return Card(**plain, **numbers, **empty, stand_in_for=None, weights_sha256=sha256)

@@ -30,10 +30,10 @@ def toy(samples: int, seed: int) -> Labelled:
 TRAINING, VALIDATION = toy(60, 1), toy(30, 2)
 
 
-def trained(config, state, data=(TRAINING, VALIDATION)):
+def trained(config, state, data: tuple[Labelled, Labelled] = (TRAINING, VALIDATION)):
     """Weights and history of a model freshly built from the recipe's seed."""
     model = build("small_cnn", DOMAIN, 3, config.seed)
-    history = train(model, *data, config, CPU, state)
+    history = train(model, data[0], data[1], config, CPU, state)
     assert not model.training
     return {name: value.clone() for name, value in model.state_dict().items()}, history
 
@@ -83,10 +83,10 @@ def test_seed_decides_order_dropout_and_shifts_beyond_the_first_weights(tmp_path
 
 def test_global_random_state_is_untouched(tmp_path):
     torch.manual_seed(5)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy(), random.getstate()  # noqa: NPY002
     trained(TrainingConfig(epochs=1, batch_size=16, largest_shift=0.2), tmp_path / "a.training")
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == before[1]).all()  # noqa: NPY002
     assert random.getstate() == before[2]
 
 
@@ -96,7 +96,8 @@ class StoppedHereError(Exception):
 
 def stop_in(monkeypatch, name, call):
     """Let the given call (counted from 1) of a function of the training module raise."""
-    original, calls = getattr(training, name), []
+    original = getattr(training, name)
+    calls: list[None] = []
 
     def stopping(*arguments):
         calls.append(None)
@@ -138,7 +139,12 @@ def test_resuming_starts_after_the_saved_epochs(tmp_path, monkeypatch):
         with pytest.raises(StoppedHereError):
             trained(RECIPE, state)
     measured = []
-    monkeypatch.setattr(training, "accuracy", lambda *_: measured.append(None) or 0.5)
+
+    def half(*arguments):
+        measured.append(arguments)
+        return 0.5
+
+    monkeypatch.setattr(training, "accuracy", half)
     _, history = trained(RECIPE, state)
     assert len(history) == 5
     assert len(measured) == 2
@@ -232,7 +238,12 @@ def test_one_cycle_of_few_steps_stays_a_share(steps):
 
 def test_the_schedule_spans_all_epochs_and_sets_the_rate(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(training, "one_cycle", lambda step, steps: asked.append((step, steps)) or 0.0)
+
+    def still(step, steps):
+        asked.append((step, steps))
+        return 0.0
+
+    monkeypatch.setattr(training, "one_cycle", still)
     config = TrainingConfig(epochs=3, batch_size=25)
     weights, _ = trained(config, tmp_path / "run.training")
     assert asked == [(step, 9) for step in range(9)]

@@ -153,7 +153,7 @@ def test_paired_contrasts_are_the_difference_on_the_same_pairs(rows_with: MakeRo
     )
     part = tidy[(tidy["modality"] == "image") & (tidy["resolution"] == 64) & (tidy["metric"] == "mprt")]
     scores = paired_scores(part)
-    own = found.loc[("image", 64, "mprt", "saliency")]
+    own = dict(zip(found.index, found.to_dict("records"), strict=True))["image", 64, "mprt", "saliency"]
     assert own["mean"] == pytest.approx((scores["saliency"] - scores["random"]).mean())
     assert (own["n"], own["undefined"], own["second"]) == (22, 2, "random")
 

@@ -8,6 +8,7 @@ import pytest
 from helpers.synthetic_results import METHODS, audio_cell, image_cell
 from helpers.synthetic_rows import MakeRows
 from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 
 from audioxai.domains import Waveform
 from audioxai.report.canvas import rendered
@@ -33,6 +34,11 @@ def shown(methods: tuple[str, ...] = tuple(METHODS), rows: int = 16) -> Overlay:
     )
 
 
+def points(line: Line2D) -> list[tuple[float, float]]:
+    """What a line joins, in data coordinates."""
+    return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
+
+
 def test_a_control_is_never_ranked_however_well_it_scores(rows_with: MakeRows, style: Style) -> None:
     rows = rows_with(samples=4)
     rows.loc[rows["method"] == "random", "score"] = np.where(rows["metric"] == "average_sensitivity", 0.0, 9.0)[
@@ -41,6 +47,7 @@ def test_a_control_is_never_ranked_however_well_it_scores(rows_with: MakeRows, s
     cells = estimate(prepared(rows[rows["modality"] == "audio"]), ["resolution", "method", "metric"])
     figure = heat_map(cells[cells["resolution"] == 64], style, "resolution", "Audio", WIDE)
     ranks = figure.axes[0].images[0].get_array()
+    assert ranks is not None
     methods = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert methods[-1] == "Random (control)"
     assert np.isnan(np.ma.filled(ranks[-1].astype(float), np.nan)).all()
@@ -48,7 +55,7 @@ def test_a_control_is_never_ranked_however_well_it_scores(rows_with: MakeRows, s
     column = metrics.index("average_sensitivity")
     means = cells[(cells["resolution"] == 64) & (cells["metric"] == "average_sensitivity")].set_index("method")["mean"]
     best = means.drop("random").idxmin()
-    assert ranks[methods.index(style.method(best)), column] == 1
+    assert ranks[methods.index(style.method(str(best)))][column] == 1
     undirected = ranks[:, metrics.index("sparseness")]
     assert np.isnan(np.ma.filled(undirected.astype(float), np.nan)).all()
 
@@ -67,8 +74,8 @@ def test_markers_are_filled_where_the_rule_decides(rows_with: MakeRows, style: S
     table = contrast(prepared(rows_with(samples=6, method_step=0.3)), ["modality", "metric"], "random")
     table = with_outcomes(table[table["metric"] == "faithfulness_correlation"], style)
     axes = forest(table, style, "modality", "method", "Differences", WIDE).axes[0]
-    marks = [line for line in axes.lines if len(line.get_xdata()) == 1]
-    filled = {float(line.get_xdata()[0]): line.get_markerfacecolor() != "white" for line in marks}
+    marks = [line for line in axes.lines if len(points(line)) == 1]
+    filled = {points(line)[0][0]: line.get_markerfacecolor() != "white" for line in marks}
     assert filled == {row["mean"]: row["outcome"] != "undecided" for row in table.to_dict("records")}
 
 
@@ -88,14 +95,14 @@ def test_costs_stand_at_their_passes(rows_with: MakeRows, style: Style) -> None:
     cells = estimate(prepared(rows_with(samples=6).query("resolution == 64")), ["modality", "method", "metric"])
     table = cells[cells["metric"] == "mprt"].assign(panel="here", passes=range(0, 14))
     axes = cost_against_score(table[table["modality"] == "audio"], style, "MPRT ↓", WIDE).axes[0]
-    marks = {line.get_xdata()[0]: line.get_ydata()[0] for line in axes.lines if len(line.get_xdata()) == 1}
+    marks = dict(points(line)[0] for line in axes.lines if len(points(line)) == 1)
     own = table[table["modality"] == "audio"]
     assert marks == dict(zip(own["passes"], own["mean"], strict=True))
 
 
 def test_no_letter_is_smaller_than_seven_points(style: Style) -> None:
     figure = attribution_overlay(shown(), style, WIDE)
-    assert min(text.get_fontsize() for text in figure.findobj(mpl.text.Text)) >= 7
+    assert min(float(text.get_fontsize()) for text in figure.findobj(mpl.text.Text)) >= 7
 
 
 def test_frequency_ticks_sit_at_their_band(style: Style) -> None:
@@ -111,7 +118,7 @@ def test_frequency_ticks_sit_at_their_band(style: Style) -> None:
 def test_attributions_are_scaled_each_by_its_own_size(style: Style) -> None:
     plain = shown(methods=("saliency", "occlusion"))
     plain.attributions["occlusion"][:] = 1000 * plain.attributions["saliency"]
-    one, other = (axes.images[-1].get_array() for axes in attribution_overlay(plain, style, WIDE).axes[1:3])
+    one, other = (np.asarray(axes.images[-1].get_array()) for axes in attribution_overlay(plain, style, WIDE).axes[1:3])
     np.testing.assert_allclose(one, other)
     assert abs(one).max() <= 1
 

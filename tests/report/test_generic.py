@@ -29,14 +29,18 @@ def test_it_leads_with_what_to_do(rows_with: MakeRows) -> None:
     assert found.sections[0].name == "answer"
     assert isinstance(first, Bullets)
     assert first.items[0].startswith("**Use Saliency**")
-    assert found.data["advice"]["use"] == ("saliency",)
+    advice = found.data["advice"]
+    assert isinstance(advice, dict)
+    assert advice["use"] == ("saliency",)
 
 
 def test_an_advised_method_that_loses_by_another_metric_is_said_to(rows_with: MakeRows) -> None:
     rows = audio(rows_with(method_step=0.2))
     lost = (rows["metric"] == "average_sensitivity") & (rows["method"] != "random")
     rows = rows.assign(score=rows["score"] + lost * 0.5)
-    (mind,) = [item for item in study(rows).sections[0].blocks[0].items if item.startswith("**Mind**")]
+    first = study(rows).sections[0].blocks[0]
+    assert isinstance(first, Bullets)
+    (mind,) = [item for item in first.items if item.startswith("**Mind**")]
     assert "average sensitivity" in mind
 
 
@@ -54,6 +58,7 @@ def test_data_sets_models_and_materials_are_settings_of_their_own(rows_with: Mak
     both = pd.concat([rows, rows.assign(dataset="other"), rows.assign(model="alexnet"), rows.assign(material="cues")])
     found = study(both)
     cells = found.data["cells"]
+    assert isinstance(cells, pd.DataFrame)
     assert len(cells) == 4 * 3 * 5
     assert {"material", "dataset", "model"} <= set(cells.columns)
     (standings,) = [table for table in found.blocks(Table) if table.name == "words_standings"]

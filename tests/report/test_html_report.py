@@ -20,7 +20,7 @@ from helpers.synthetic_rows import make_rows
 from PIL import Image
 
 from audioxai.report.canvas import new_figure, rendered
-from audioxai.report.document import Bullets, Document, Figure, Paragraph, Section
+from audioxai.report.document import Block, Bullets, Document, Figure, Paragraph, Section
 from audioxai.report.gallery import Parts, Sounds
 from audioxai.report.render.html import Unanswered, page, render, write_page, write_report
 from audioxai.report.render.html.prose import html_of
@@ -130,7 +130,7 @@ def test_hostile_names_stay_text() -> None:
     hostile = made.HOSTILE
     shown = replace(made.clip(hostile), group=hostile)
     link = f"**In short.** {hostile} [click](javascript:alert(1)) ![x](http://a)"
-    blocks = [Paragraph(link), Bullets((link,)), replace(made.table(), title=hostile, caption=hostile)]
+    blocks: list[Block] = [Paragraph(link), Bullets((link,)), replace(made.table(), title=hostile, caption=hostile)]
     document = Document(
         "objective1",
         hostile,

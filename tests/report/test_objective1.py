@@ -128,7 +128,8 @@ def test_stand_ins_are_named_first_and_in_every_caption(rows_with: MakeRows) -> 
     found = document(rows_with(stand_in=True, samples=12))
     assert found.stand_ins == {"bundled_digits": "mnist", "spoken_digits": "audio_mnist"}
     assert markdown(found).splitlines()[2].startswith("> **STAND-IN data: bundled_digits in place of mnist and")
-    for block in (*found.blocks(Table), *found.blocks(Figure)):
+    blocks: list[Table | Figure] = [*found.blocks(Table), *found.blocks(Figure)]
+    for block in blocks:
         assert "spoken_digits (STAND-IN for audio_mnist)" in block.caption, block.name
     assert json.loads(json_text(found))["stand_in"] == found.stand_ins
 

@@ -33,7 +33,7 @@ STYLE = Style(method_entries(tuple("abcd")), {})
 def contest(pairs: int = 24, clusters: int = 8, step: float = 1.0, repeats: float | None = None) -> Contest:
     """Methods a, b, c, d, each ``step`` worse than the one before, unit noise; ``repeats`` is a metric seed's noise."""
     generator = np.random.default_rng(3)
-    arrays = [range(pairs), np.arange(pairs) % clusters, ["fsdd"] * pairs]
+    arrays = [np.arange(pairs), np.arange(pairs) % clusters, np.array(["fsdd"] * pairs)]
     index = pd.MultiIndex.from_arrays(arrays, names=["pair", "cluster", "dataset"])
     scores = pd.DataFrame(generator.normal(size=(pairs, 4)) - step * np.arange(4), index=index, columns=list("abcd"))
     again = {seed: scores + generator.normal(scale=repeats or 0, size=(1, 4)) for seed in range(3)}
@@ -61,7 +61,9 @@ def test_bars_join_the_longest_runs_within_the_critical_difference(step: float) 
 def test_a_diagram_places_every_method_at_its_mean_rank() -> None:
     one = contest()
     axes = critical_difference_diagrams([one], STYLE, 6.9).axes[0]
-    marks = sorted(line.get_xdata()[0] for line in axes.lines if line.get_marker() not in ("None", "", "|"))
+    marks = sorted(
+        float(np.asarray(line.get_xdata())[0]) for line in axes.lines if line.get_marker() not in ("None", "", "|")
+    )
     np.testing.assert_allclose(marks, sorted(one.ranked().mean_ranks))
     assert len(axes.texts) == 4
 

@@ -1,5 +1,8 @@
 """Verdicts: what an interval, Holm's p and chance decide, and what is made of them."""
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,8 +34,16 @@ def test_an_interval_without_zero_decides(low: float, high: float, higher_is_bet
     assert outcome(low, high, higher_is_better) == expected
 
 
-def record(mean: float, low: float, high: float, **more: object) -> dict[str, object]:
-    return {"method": "saliency", "metric": "mprt", "mean": mean, "low": low, "high": high, "undefined": 0, **more}
+def record(mean: float, low: float, high: float, **more: Any) -> dict[Hashable, Any]:
+    facts: dict[Hashable, Any] = {
+        "method": "saliency",
+        "metric": "mprt",
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "undefined": 0,
+    }
+    return {**facts, **dict(more.items())}
 
 
 def test_one_verdict_makes_cell_marker_and_text() -> None:
@@ -65,7 +76,7 @@ def test_tallies_count_and_name_the_majority() -> None:
 
 
 def test_methods_are_named_with_the_cells_where_it_holds(style: Style) -> None:
-    def one(method: str, resolution: int, low: float) -> dict[str, object]:
+    def one(method: str, resolution: int, low: float) -> dict[Hashable, Any]:
         return record(low + 0.1, low, low + 0.2, resolution=resolution) | {"method": method}
 
     rows = [one("saliency", 28, 0.1), one("saliency", 64, -0.1), one("occlusion", 28, 0.1), one("occlusion", 64, 0.1)]

@@ -14,7 +14,7 @@ from audioxai.domains import LogMel, Pixels, Stft, Waveform
 from audioxai.experiment import Plan, results_of, run
 from audioxai.experiment.models import forget
 from audioxai.metrics import METRICS as ALL_METRICS
-from audioxai.results import Results, ResultSet, domain_from, manifest_path
+from audioxai.results import Results, ResultSet, domain_from, manifest_path, write_manifest
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS as ALL_METHODS
 
@@ -122,8 +122,7 @@ def test_a_folder_lists_its_studies_and_profiles(copy: Path) -> None:
     manifest = manifest_path(copy, "sounds", "quick")
     content = json.loads(manifest.read_text(encoding="utf-8"))
     for study, profile in (("sounds", "full"), ("sounds", "mine"), ("other-study", "quick")):
-        path = manifest_path(copy, study, profile)
-        path.write_text(json.dumps(content | {"study": study, "profile": profile}), encoding="utf-8")
+        write_manifest(copy, content | {"study": study, "profile": profile})
     results = Results.open(copy)
     assert results.studies == [("other-study", "quick"), ("sounds", "full"), ("sounds", "quick"), ("sounds", "mine")]
     assert "sounds" in results
@@ -133,7 +132,7 @@ def test_a_folder_lists_its_studies_and_profiles(copy: Path) -> None:
     assert "other-study (quick)" in repr(results)
     for wanted in ("song", ("sounds", "huge")):
         with pytest.raises(UserError, match=r"holds no results of .*sounds \(full\)"):
-            results[wanted]  # type: ignore[index]
+            results[wanted]
 
 
 def test_folders_without_results_are_named(tmp_path: Path) -> None:
@@ -151,12 +150,19 @@ def test_damaged_manifests_are_named(content: bytes, copy: Path) -> None:
         ResultSet.open(copy, "sounds")
 
 
-def test_a_manifest_without_a_field_is_named(copy: Path) -> None:
+def test_a_manifest_that_was_changed_anywhere_is_refused(copy: Path) -> None:
     path = manifest_path(copy, "sounds", "quick")
     content = json.loads(path.read_text(encoding="utf-8"))
-    for field in ("shards", "methods", "title", "cells"):
-        path.write_text(json.dumps({key: value for key, value in content.items() if key != field}), encoding="utf-8")
-        with pytest.raises(UserError, match=rf"{path.name} .*{field}"):
+    first = content["cells"][0]
+    changed = [
+        *({key: value for key, value in content.items() if key != field} for field in ("shards", "title", "cells")),
+        content | {"cells": [{key: value for key, value in first.items() if key != "domain"}]},
+        content | {"methods": [entry | {"revision": entry["revision"] + 1} for entry in content["methods"]]},
+        content | {"shards": content["shards"][1:]},
+    ]
+    for one in changed:
+        path.write_text(json.dumps(one), encoding="utf-8")
+        with pytest.raises(UserError, match=rf"{path.name} are damaged"):
             ResultSet.open(copy, "sounds")
 
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audioxai.results import store as store_module
 from audioxai.results.store import ROW_SCHEMA, Store, digest_of, load_tensors, read_rows
 from audioxai.utils.commands import run_command
 from audioxai.utils.errors import UserError
@@ -205,7 +204,7 @@ def test_a_full_disk_ends_in_one_line_that_names_the_shard(store, monkeypatch, c
         place.write_bytes(b"PAR1")
         raise OSError(errno.ENOSPC, "Error writing bytes to file")
 
-    monkeypatch.setattr(store_module.pyarrow.parquet, "write_table", full)
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
     assert run_command(lambda _: store.save_rows(path, [row()], DESCRIPTION), []) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: no space is left for {path};")

@@ -1,5 +1,7 @@
 """Means with t intervals: SciPy, statsmodels' formulas by hand, invariances and what is degenerate."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from audioxai.statistics import (
     pooled_mean,
     score_mean,
 )
+from audioxai.statistics.means import MeanEstimate
 from audioxai.utils.errors import UserError
 
 
@@ -124,7 +127,7 @@ def test_order_names_shift_and_scale(seed: int, clusters: int) -> None:
     ],
 )
 def test_one_speaker_has_a_mean_and_no_interval(
-    estimator: object, scores: list[float], clusters: list[int], mean: float, undefined: int
+    estimator: Callable[..., MeanEstimate], scores: list[float], clusters: list[int], mean: float, undefined: int
 ) -> None:
     found = estimator(scores, clusters)
     interval = found.interval()
@@ -196,15 +199,15 @@ def test_one_speaker_or_one_seed_has_no_crossed_interval(clusters: list[int], re
     [
         (lambda: cluster_mean([1.0], [1, 2]), "one cluster a score"),
         (lambda: cluster_mean([1.0, np.inf], [1, 2]), "infinite"),
-        (lambda: cluster_mean([1.0, 2.0], ["a", None]), "no cluster"),
+        (lambda: cluster_mean([1.0, 2.0], np.array(["a", None])), "no cluster"),
         (lambda: cluster_mean([1.0, 2.0], [1, 2]).interval(95), "confidence is 95"),
         (lambda: contrast([cluster_mean([1.0, 2.0], [1, 2])], [1, -1]), "1 groups and 2 coefficients"),
         (lambda: pooled_mean([1.0, 2.0], [1, 2], ["a"]), "one stratum a score"),
         (lambda: crossed_interval([1.0, 2.0], [1, 2], [1]), "lengths"),
         (lambda: crossed_interval([1.0, 2.0], [1, np.nan], [1, 2]), "no cluster"),
-        (lambda: crossed_interval([1.0, 2.0], [1, 2], [1, None]), "no cluster or seed"),
+        (lambda: crossed_interval([1.0, 2.0], [1, 2], np.array([1, None])), "no cluster or seed"),
     ],
 )
-def test_what_cannot_be_is_refused(call: object, says: str) -> None:
+def test_what_cannot_be_is_refused(call: Callable[[], object], says: str) -> None:
     with pytest.raises(UserError, match=says):
         call()

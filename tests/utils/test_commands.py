@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
@@ -24,14 +25,14 @@ def raising(error):
 
 
 def test_success_is_zero_and_main_gets_the_arguments():
-    seen = []
+    seen: list[list[str]] = []
     assert run_command(seen.append, ["--a", "b"]) == 0
     assert run_command(seen.append, ["--a", "--debug", "b"]) == 0
     assert seen == [["--a", "b"], ["--a", "b"]]
 
 
 def test_arguments_come_from_the_process_by_default(monkeypatch):
-    seen = []
+    seen: list[list[str]] = []
     monkeypatch.setattr(sys, "argv", ["script.py", "--x"])
     assert run_command(seen.append) == 0
     assert seen == [["--x"]]
@@ -77,7 +78,7 @@ def test_defects_keep_their_traceback(error):
 
 def test_the_users_error_keeps_its_cause():
     error = OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(UserError, match="no space is left for /x/y") as caught, storage_errors("/x/y"):
+    with pytest.raises(UserError, match="no space is left for /x/y") as caught, storage_errors(Path("/x/y")):
         raise error
     assert caught.value.__cause__ is error
 
@@ -98,7 +99,7 @@ def test_a_full_disk_inside_safetensors_is_one_line(tmp_path, capsys):
 def test_a_file_where_a_folder_is_needed_is_one_line(tmp_path, capsys):
     (tmp_path / "results").write_text("in the way")
     for place in ("results/a.txt", "results/b/a.txt"):
-        assert run_command(lambda _, place=place: write_text(tmp_path / place, "x"), []) == 2
+        assert run_command(lambda names: write_text(tmp_path / names[0], "x"), [place]) == 2
         error = capsys.readouterr().err
         assert f"{tmp_path}/results" in error
         assert error.count("\n") == 1
@@ -123,6 +124,8 @@ def test_a_reader_that_stops_early_is_no_error(lines):
         "raise SystemExit(run_command(main))"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141

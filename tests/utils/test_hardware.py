@@ -55,10 +55,8 @@ def test_cuda_computes_in_single_precision_and_the_same_in_every_run(loose, monk
     select_device("cpu")
     assert torch.backends.cudnn.allow_tf32
     select_device("auto")
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert torch.backends.cudnn.deterministic
-    assert not torch.backends.cudnn.benchmark
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    assert (cudnn.allow_tf32, products.allow_tf32, cudnn.deterministic, cudnn.benchmark) == (False, False, True, False)
 
 
 @pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 1), (7, 3), (9, 3), (2, 5), (10, 1)])

@@ -2,7 +2,6 @@
 
 import subprocess
 
-from audioxai.utils import provenance
 from audioxai.utils.provenance import git_commit
 
 
@@ -32,5 +31,5 @@ def test_outside_a_checkout_and_without_git(tmp_path, monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError
 
-    monkeypatch.setattr(provenance.subprocess, "run", missing)
+    monkeypatch.setattr(subprocess, "run", missing)
     assert git_commit(tmp_path) == "unknown"

@@ -1,6 +1,8 @@
 """What adaptations of Integrated Gradients to sound are made of, and closed forms of single ones."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import captum.attr
 import pytest
@@ -9,7 +11,6 @@ from helpers.tiny_models import Function, Linear, draw, tiny_cnn, tiny_waveform_
 from torch import Tensor, nn
 
 from audioxai.baselines import BandNoise, Constant, Inaudible, References, Silence
-from audioxai.core import Explainer
 from audioxai.domains import Domain, LogMel, Waveform
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
@@ -34,7 +35,7 @@ CASES: dict[str, tuple[Domain, nn.Module, Tensor, Tensor]] = {
 }
 
 
-def made(kind: str, name: str, gradients: int = 16, seed: int = 0) -> Explainer:
+def made(kind: str, name: str, gradients: int = 16, seed: int = 0) -> Any:
     domain, _, training, _ = CASES[kind]
     return METHODS.bind(name, {"domain": domain, "training_inputs": training, "gradients": gradients, "seed": seed})
 
@@ -182,6 +183,6 @@ def test_the_inaudible_share_is_what_the_audible_path_leaves_out() -> None:
         (lambda: Smoothed(PathIntegral(Straight(Constant(0.0))), 0.0), r"sigma_cells is 0\.0"),
     ],
 )
-def test_what_cannot_be_is_refused(make: object, message: str) -> None:
+def test_what_cannot_be_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from captum.attr import DeepLift as CaptumDeepLift
 from helpers.explainer_cases import BASELINE, MODELS, case
-from helpers.tiny_models import FunctionalRelu, ReusedRelu, draw, nothing_touched, seeded
+from helpers.tiny_models import FunctionalRelu, ReusedRelu, draw, layers_of, nothing_touched, seeded
 from torch import nn
 
 from audioxai.baselines import Constant
@@ -27,7 +27,7 @@ def test_is_the_rescale_rule() -> None:
             after, absent_after = layer(values), layer(absent)
             slopes.append(((after.clamp_min(0) - absent_after.clamp_min(0)) / (after - absent_after)).detach())
             values, absent = after.clamp_min(0), absent_after.clamp_min(0)
-        multipliers = model[5].weight[target]
+        multipliers = layers_of(model)[5].weight[target]
         multipliers = (multipliers * slopes[1]) @ model[3].weight
         multipliers = (multipliers * slopes[0]) @ model[1].weight
         expected = (multipliers * (inputs[row].flatten() - BASELINE.value)).detach()
@@ -37,9 +37,10 @@ def test_is_the_rescale_rule() -> None:
 def test_closed_form_without_a_bend() -> None:
     # All ReLUs stay open between baseline and input, so the model is linear on the way.
     model = seeded(nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)))
-    model[1].bias.data.fill_(100.0)
+    layers_of(model)[1].bias.data.fill_(100.0)
     inputs, targets = draw(3, 1, 6), torch.tensor([2, 1, 0])
-    expected = (model[3].weight[targets] @ model[1].weight).detach() * (inputs[:, 0] - BASELINE.value)
+    first, last = layers_of(model)[1], layers_of(model)[3]
+    expected = (last.weight[targets] @ first.weight).detach() * (inputs[:, 0] - BASELINE.value)
     attributions = DeepLift(BASELINE)(model, inputs, targets)[:, 0]
     torch.testing.assert_close(attributions, expected, rtol=1e-9, atol=1e-12)
 
@@ -72,7 +73,9 @@ class Copy(nn.Module):
 def test_agrees_with_captum_where_captum_sees_the_pooling(resolution: int) -> None:
     model = build("small_cnn", Pixels(resolution, resolution), class_count=10, seed=0).body.double().eval()
     # Captum drops the rule of a pooling directly behind a ReLU; a copy between them keeps it.
-    layers = [part for layer in model for part in ((layer, Copy()) if isinstance(layer, nn.ReLU) else (layer,))]
+    layers = [
+        part for layer in layers_of(model) for part in ((layer, Copy()) if isinstance(layer, nn.ReLU) else (layer,))
+    ]
     inputs, targets = draw(3, 1, resolution, resolution), torch.tensor([3, 7, 0])
     reference = CaptumDeepLift(nn.Sequential(*layers))
     baseline = torch.full_like(inputs, BASELINE.value)
@@ -123,7 +126,7 @@ def test_a_reused_relu_is_no_obstacle() -> None:
 
 def test_an_in_place_relu_is_refused_by_name() -> None:
     model, inputs, targets = case("image")
-    model[2].inplace = True
+    layers_of(model)[2].inplace = True
     with (
         nothing_touched(model, inputs),
         pytest.raises(UserError, match=r"in-place ReLU '2'; make it nn\.ReLU\(inplace"),
@@ -144,7 +147,7 @@ def test_smooth_modules_are_rescaled_too() -> None:
 def test_a_model_whose_relu_has_attributes_of_its_own_keeps_them() -> None:
     model, inputs, targets = case("image")
     expected = DeepLift(BASELINE)(model, inputs, targets)
-    model[2].input = "the model's own"
+    layers_of(model)[2].input = "the model's own"
     with nothing_touched(model):
         attributions = DeepLift(BASELINE)(model, inputs, targets)
     torch.testing.assert_close(attributions, expected, rtol=0, atol=0)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_models import Function, Linear, draw, tiny_cnn, tiny_waveform_cnn
+from helpers.tiny_models import Function, Linear, draw, layers_of, tiny_cnn, tiny_waveform_cnn
 from torch import Tensor, nn
 
 from audioxai.baselines import Constant
@@ -164,10 +166,10 @@ def test_models_that_cannot_be_explained_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=r"logits of shape \(batch, classes\)"):
         explainer(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()).double(), inputs, TARGETS)
     broken = small_cnn()
-    broken[-1].weight.data[0, 0] = torch.nan
+    layers_of(broken)[-1].weight.data[0, 0] = torch.nan
     with pytest.raises(UserError, match="NaN or infinite logits"):
         explainer(broken, inputs, TARGETS)
-    cut = nn.Sequential(*model[:5], Cut(), *model[5:])
+    cut = nn.Sequential(*layers_of(model)[:5], Cut(), *layers_of(model)[5:])
     if name == "occlusion":
         torch.testing.assert_close(explainer(cut, inputs, TARGETS), explainer(model, inputs, TARGETS))
     else:
@@ -241,7 +243,7 @@ def test_facts_are_plain_and_complete() -> None:
         (lambda: made("log_mel", "dual", 7), "gradients is 7"),
     ],
 )
-def test_what_cannot_be_is_refused(make: object, message: str) -> None:
+def test_what_cannot_be_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()
 
@@ -386,7 +388,8 @@ class HoldsAFunction(Gradient):
 
 class Incomplete(Gradient):
     def attribute(self, model, inputs, targets, internal_batch_size=None):  # noqa: ARG002
-        integral = made("pixels", "integrated_gradients").attribute(model, inputs, targets)
+        explainer: Any = made("pixels", "integrated_gradients")
+        integral = explainer.attribute(model, inputs, targets)
         return dataclasses.replace(integral, attributions=2.0 * integral.attributions)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Callable
+from typing import Any
 
 import captum.attr
 import numpy as np
@@ -107,7 +109,7 @@ def test_what_is_drawn_at_random_follows_the_seed_alone() -> None:
 
 def test_is_known_by_what_was_stated() -> None:
     def made(**changes: object) -> FromCaptum:
-        stated = {"name": "ablation", "revision": 1, "feature_mask": FEATURES} | changes
+        stated: dict[str, Any] = {"name": "ablation", "revision": 1, "feature_mask": FEATURES} | changes
         return FromCaptum(captum.attr.FeatureAblation, **stated)
 
     configuration = configuration_of(made())
@@ -164,7 +166,7 @@ def _returns_nan(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         (lambda: configuration_of((BASELINE, lambda x: x)), "has no configuration.*FromFunction"),
     ],
 )
-def test_what_has_no_name_or_makes_no_sense_is_refused(make: object, message: str) -> None:
+def test_what_has_no_name_or_makes_no_sense_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()
 
@@ -177,7 +179,7 @@ def test_what_has_no_name_or_makes_no_sense_is_refused(make: object, message: st
         (_returns_nan, "NaN or infinity"),
     ],
 )
-def test_what_is_no_attribution_map_is_refused(function: object, message: str) -> None:
+def test_what_is_no_attribution_map_is_refused(function: Callable[..., Any], message: str) -> None:
     model, inputs, targets = case("image")
     with untouched(model, inputs, targets), pytest.raises(UserError, match=message):
         FromFunction(function, name="a", revision=1)(model, inputs, targets)

@@ -14,12 +14,12 @@ import torch
 from helpers.tiny_models import draw, tiny_cnn, tiny_waveform_cnn
 
 from audioxai.baselines import Black, Silence
-from audioxai.domains import LogMel, Pixels, Waveform
+from audioxai.domains import Domain, LogMel, Pixels, Waveform
 from audioxai.registry import MethodEntry
 from audioxai.xai_methods import METHODS
 
 TABLE = Path(__file__).resolve().parents[1] / "golden" / "methods.json"
-DOMAINS = {
+DOMAINS: dict[str, Domain] = {
     "log_mel": LogMel(8_000, 0.25, bands=16, frames=12),
     "waveform": Waveform(4_000, 0.1),
     "pixels": Pixels(12, 10),
@@ -95,7 +95,7 @@ def test_changed_numbers_ask_for_a_new_revision(name: str) -> None:
         return lambda model, inputs, targets: 1.001 * made(model, inputs, targets)
 
     # Parameters are bound by name, so the changed recipe shows those of the real one.
-    changed.__signature__ = inspect.signature(entry.make)  # type: ignore[attr-defined]
+    vars(changed)["__signature__"] = inspect.signature(entry.make)
     other = replace(entry, make=changed)
     assert "raise the revision" in str(difference(other, known))
     raised = replace(other, revision=entry.revision + 1)

@@ -29,9 +29,10 @@ def slowly(model: nn.Module, inputs: Tensor, targets: Tensor, per_side: int) -> 
     for row, target in enumerate(targets.tolist()):
         for patch in patches(tuple(inputs.shape[2:]), per_side):
             removed = inputs[row : row + 1].clone()
-            removed[(0, slice(None), *patch)] = BASELINE.value
+            cells: tuple[int | slice, ...] = (slice(None), *patch)
+            removed[0][cells] = BASELINE.value
             loss = model(inputs[row : row + 1])[0, target] - model(removed)[0, target]
-            attributions[(row, slice(None), *patch)] = loss.item()
+            attributions[row][cells] = loss.item()
     return attributions
 
 

@@ -1,5 +1,7 @@
 """Ordered Integrated Gradients: beside a loop over samples, paths and nodes; closed forms; order and budget."""
 
+from typing import Any
+
 import pytest
 import torch
 from helpers.tiny_models import Function, Linear, draw, nothing_touched, tiny_cnn
@@ -177,6 +179,6 @@ def test_a_model_that_hears_nothing_gives_nothing() -> None:
         ({"noise_sigma_cells": 0.0}, r"noise_sigma_cells 0\.0"),
     ],
 )
-def test_what_cannot_be_is_refused(settings: dict[str, float], message: str) -> None:
+def test_what_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         OrderedIntegratedGradients(SILENCE, NOISE, **settings)

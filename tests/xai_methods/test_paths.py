@@ -1,13 +1,14 @@
 """Paths: where they begin and end, what they are equal to, and that every one of them is complete."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import scipy.integrate
 import torch
-from helpers.tiny_models import Function, Linear, draw, tiny_cnn, tiny_waveform_cnn
+from helpers.tiny_models import Function, Linear, draw, gradient_at, tiny_cnn, tiny_waveform_cnn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -223,7 +224,7 @@ def test_smooth_integrals_are_those_of_shaken_inputs() -> None:
             place = (step + (number + 0.5) / 3) / 6
             point = (-80.0 + place * (moved + 80.0)).requires_grad_(True)
             model(point).gather(1, TARGETS[:, None]).sum().backward()
-            expected += point.grad * (moved + 80.0) / 18.0
+            expected += gradient_at(point) * (moved + 80.0) / 18.0
     torch.testing.assert_close(attributions, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -235,7 +236,7 @@ def test_expected_gradients_are_the_mean_over_references_at_stratified_places() 
         start = references.drawn(LEVELS, number)
         point = (start + (number + 0.5) / 8 * (LEVELS - start)).requires_grad_(True)
         model(point).gather(1, TARGETS[:, None]).sum().backward()
-        expected += point.grad * (LEVELS - start) / 8.0
+        expected += gradient_at(point) * (LEVELS - start) / 8.0
     torch.testing.assert_close(attributions, expected, rtol=1e-9, atol=1e-12)
 
 
@@ -247,7 +248,7 @@ def test_expected_gradients_are_the_mean_over_references_at_stratified_places() 
         (lambda: NoisyInput(Straight(SILENCE), 0.0), "noise_std is 0.0"),
     ],
 )
-def test_impossible_paths_are_refused(make: object, message: str) -> None:
+def test_impossible_paths_are_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()
 

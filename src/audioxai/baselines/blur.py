@@ -36,6 +36,8 @@ def blurred(inputs: Tensor, sigma_cells: Tensor) -> Tensor:
     exp(−σ²ω²/2) in the frequency domain, which is exact at every width: blurs by σ and by τ compose to one by
     √(σ² + τ²).
     """
+    if inputs.is_complex():
+        return torch.complex(blurred(inputs.real, sigma_cells), blurred(inputs.imag, sigma_cells))
     axes = tuple(range(2, inputs.ndim))
     mirrored = inputs.detach()
     for axis in axes:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from audioxai.domains import Domain
+from audioxai.domains.protocol import require_ordinary
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,14 @@ class Silence:
     name: ClassVar[str] = "silence"
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Constant tensor at the domain's silence."""
+        """Constant tensor at the domain's silence.
+
+        Raises
+        ------
+        UserError
+            If the inputs cannot be in the domain's unit.
+        """
+        require_ordinary(self.domain, inputs)
         return torch.full_like(inputs, self.domain.silence_value)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from audioxai.domains import LogMel
+from audioxai.domains.protocol import require_ordinary
 
 # Below this frequency the formula of the threshold in quiet was not fitted.
 LOWEST_HZ = 20.0
@@ -33,6 +34,7 @@ class Inaudible:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """``min(L, Θ(L))``, but not below the domain's floor."""
+        require_ordinary(self.domain, inputs)
         levels = inputs.detach()
         frequencies_hz = self.domain.axes()[0].coordinates
         threshold = masking_threshold_db(levels, frequencies_hz, self.full_scale_spl_db)

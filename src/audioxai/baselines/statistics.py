@@ -81,7 +81,7 @@ class DatasetMean:
     @classmethod
     def of(cls, training_inputs: Tensor) -> "DatasetMean":
         """Learn it from training inputs ``(samples, 1, …)``."""
-        return cls(Table.of(_training(training_inputs).double().mean(0)))
+        return cls(Table.of(_real_training(training_inputs).double().mean(0)))
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The same for every input."""
@@ -99,7 +99,7 @@ class DatasetMedian:
     @classmethod
     def of(cls, training_inputs: Tensor) -> "DatasetMedian":
         """Learn it from training inputs ``(samples, 1, …)``; the mean of the middle two of an even number."""
-        values = _training(training_inputs).double().numpy()
+        values = _real_training(training_inputs).double().numpy()
         return cls(Table.of(torch.from_numpy(np.median(values, axis=0))))
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -188,6 +188,12 @@ def _training(inputs: Tensor) -> Tensor:
     return inputs.detach().cpu()
 
 
+def _real_training(inputs: Tensor) -> Tensor:
+    if inputs.is_complex():
+        raise UserError(f"training inputs are {inputs.dtype}; statistics are of real inputs, so choose another domain")
+    return _training(inputs)
+
+
 def _band_quantile(levels: Tensor, quantile: float) -> Table:
     """Quantile of every band over samples and frames, ``(1, bands, 1)``."""
     if levels.ndim != 4 or not 0.0 <= quantile <= 1.0:
@@ -195,5 +201,5 @@ def _band_quantile(levels: Tensor, quantile: float) -> Table:
             f"training spectrograms have shape {tuple(levels.shape)} and quantile is {quantile}; give "
             "(samples, 1, bands, frames) and a quantile between 0 and 1"
         )
-    values = _training(levels).double().numpy()
+    values = _real_training(levels).double().numpy()
     return Table.of(torch.from_numpy(np.quantile(values, quantile, axis=(0, 3)))[..., None])

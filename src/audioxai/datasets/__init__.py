@@ -75,11 +75,25 @@ def find_root(name: str, environ: Mapping[str, str] = os.environ, cwd: Path | No
     Raises
     ------
     UserError
-        If the name is unknown or ``$AUDIO_XAI_DATA`` is not a folder.
+        If the name is unknown, ``$AUDIO_XAI_DATA`` is not a folder, or a folder of that name that is not empty is not
+        recognised although it is in ``$AUDIO_XAI_DATA`` or comes before one that is.
     """
     source = source_of(name)
-    roots = (folder / name for folder in data_folders(environ, cwd))
-    return next((root for root in roots if source.found_in(root)), None)
+    folders = data_folders(environ, cwd)
+    roots = [folder / name for folder in folders]
+    found = next((root for root in roots if source.found_in(root)), None)
+    before = roots[: roots.index(found)] if found is not None else roots[: 1 if environ.get(DATA_VARIABLE) else 0]
+    _refuse_unrecognised(source, before)
+    return found
+
+
+def _refuse_unrecognised(source: Source, roots: Sequence[Path]) -> None:
+    for root in roots:
+        if root.is_dir() and any(not entry.name.startswith(".") for entry in root.iterdir()):
+            raise UserError(
+                f"{root} is not recognised as data set {source.name}: it lacks {source.lacking_in(root)}; complete it "
+                "or move it away"
+            )
 
 
 def resolve(wanted: str, modality: Modality, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> str:
@@ -134,6 +148,7 @@ def _require_root(name: str, environ: Mapping[str, str] = os.environ, cwd: Path 
     root = find_root(name, environ, cwd)
     if root is not None:
         return root
+    _refuse_unrecognised(source_of(name), [folder / name for folder in data_folders(environ, cwd)])
     if source_of(name).public is None and DATASETS[name].stand_in_for is None:
         remedy = f"it has no public address: put it into data/{name}"
     else:
@@ -199,7 +214,9 @@ def _given_or_found(data: str | Source, source: Source, root: Path | None) -> Pa
     if root is None:
         return _require_root(data)
     if not source.found_in(root):
-        raise UserError(f"{root} does not hold data set {data}; give the folder that does")
+        raise UserError(
+            f"{root} does not hold data set {data}: it lacks {source.lacking_in(root)}; give the folder that does"
+        )
     return root
 
 

@@ -1,5 +1,6 @@
 """Unpacking zip and tar archives, and putting a complete folder in its place with one rename."""
 
+import gzip
 import lzma
 import os
 import posixpath
@@ -24,6 +25,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    gzip.BadGzipFile,
     lzma.LZMAError,
     EOFError,
     KeyError,
@@ -34,6 +36,9 @@ _DAMAGE = (
     NotADirectoryError,
 )
 _ENCRYPTED = 0x1
+# A tar archive ends with two blocks of zeros.
+_END_BYTES = 2 * tarfile.BLOCKSIZE
+_BLOCKS_BYTES = 1 << 20
 # What may lie in a folder that a dataset is put into; it is kept.
 _PLACEHOLDER = ".gitkeep"
 
@@ -70,7 +75,9 @@ def unpack(archive: Path, folder: Path) -> None:
                 _unpack_members(archive, _zip_members(archive, zipped), folder)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tarred:
-                _unpack_members(archive, _tar_members(archive, tarred), folder)
+                members = _tar_members(archive, tarred)
+                _require_end(archive, tarred)
+                _unpack_members(archive, members, folder)
         else:
             raise DamagedArchive(f"{archive} is not a zip or tar archive; give one or a folder")
     except _DAMAGE as error:
@@ -177,6 +184,35 @@ def _tar_members(archive: Path, tarred: tarfile.TarFile) -> list[_Member]:
             link = posixpath.join(posixpath.dirname(entry.name), entry.linkname)
         members.append(_Member(entry.name, entry.isdir(), link, entry.size, _tar_opener(tarred, entry)))
     return members
+
+
+def _require_end(archive: Path, tarred: tarfile.TarFile) -> None:
+    """Check that the archive ends where its members do, in blocks of zeros: readers stop at the first damaged header.
+
+    Reading to the end has a compressed archive's checksum compared, too.
+    """
+    stream = tarred.fileobj
+    assert stream is not None
+    members = tarred.getmembers()
+    stream.seek(members[-1].offset_data + _whole_blocks(members[-1]) if members else 0)
+    zeros = 0
+    try:
+        while block := stream.read(_BLOCKS_BYTES):
+            if block.strip(b"\0"):
+                raise DamagedArchive(f"{archive} is damaged (a member's header is); delete it and fetch it again")
+            zeros += len(block)
+    except OSError as error:
+        # What decompressors say of damaged content has no number of the system's.
+        if error.errno is not None:
+            raise
+        raise DamagedArchive(f"{archive} is damaged ({error}); delete it and fetch it again") from error
+    if zeros < _END_BYTES:
+        raise DamagedArchive(f"{archive} is cut off after {len(members)} members; delete it and fetch it again")
+
+
+def _whole_blocks(member: tarfile.TarInfo) -> int:
+    size = member.size if member.isreg() else 0
+    return size + -size % tarfile.BLOCKSIZE
 
 
 def _tar_opener(tarred: tarfile.TarFile, entry: tarfile.TarInfo) -> Callable[[], IO[bytes] | None]:

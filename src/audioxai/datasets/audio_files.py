@@ -1,6 +1,7 @@
 """Recordings of any kind to waveforms of one kind.
 
-Idea: mono (mean of the channels) → leading and trailing silence off → resampled → peak 1 → cut or padded.
+Idea: mono (mean of the channels, without its offset) → leading and trailing silence off → resampled → peak 1 → cut or
+padded. A file that is not whole, or of which no sound is left, is skipped with its reason.
 Conventions: waveforms are float32 ``(time,)`` in [−1, 1]; decibels are relative to the recording's own peak.
 """
 
@@ -17,6 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audioxai.datasets.records import Skipped
+from audioxai.datasets.whole_files import UnusableFile, require_whole
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import track
 
@@ -29,17 +31,18 @@ SILENCE_PEAK_DB = -90.0
 TRIM_FRAME_S = 0.02
 # A damaged header may announce years of sound; whole files are decoded, so they cannot be of any length.
 LONGEST_RECORDING_S = 600.0
-# Below this share of the announced length a file is cut off; MP3 headers only estimate the length.
+PLAUSIBLE_RATES_HZ = (1_000, 1_000_000)
+# Frames whose median power is that of a frame, so that a click of at most two frames (40 ms) sets nothing.
+TRIM_MEDIAN_FRAMES = 5
+# Channels of less than this share of their power in their mean cancel each other out: opposite polarity.
+CANCELLED_SHARE = 0.01
+# Cut to a clip of less than this share of the power of the whole recording, what is said is not in it.
+KEPT_POWER = 0.1
+# Below this share of the announced length a file is cut off.
 COMPLETE_SHARE = 0.9
-
-
-class UnusableFile(Exception):  # noqa: N818
-    """A recording that cannot be used; it is skipped and counted, the others go on."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
+BLOCK_SAMPLES = 1 << 20
+# What libsndfile says of a length that is not known.
+UNKNOWN_FRAMES = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class AudioFormat:
     placement : str
         ``centre`` cuts or pads both ends alike, ``start`` keeps the beginning and works on the end.
     trim_below_peak_db : float or None
-        Leading and trailing frames of 20 ms whose RMS is further below that of the loudest frame are taken off;
-        None trims nothing.
+        Leading and trailing frames of 20 ms whose RMS is further below that of the loudest are taken off, each frame
+        with the median power of the five around it; None trims nothing.
     peak_normalise : bool
         Whether the largest magnitude becomes 1.
 
@@ -95,7 +98,7 @@ def read_waveform(path: Path, audio_format: AudioFormat) -> Waveform:
     Raises
     ------
     UnusableFile
-        If the file is unreadable, empty, cut off, silent, not finite or much too long.
+        If the file is unreadable, empty, cut off, silent (before or after cutting), not finite or much too long.
     """
     mono, rate_hz = _read_mono(path)
     if audio_format.trim_below_peak_db is not None:
@@ -107,7 +110,10 @@ def read_waveform(path: Path, audio_format: AudioFormat) -> Waveform:
         raise UnusableFile(path, f"nothing is left at {audio_format.sample_rate_hz} Hz")
     if audio_format.peak_normalise:
         mono = mono / np.float32(peak)
-    return fit_length(mono, audio_format.samples, audio_format.placement)
+    clip = fit_length(mono, audio_format.samples, audio_format.placement)
+    if len(mono) > len(clip) and _power(clip) < KEPT_POWER * _power(mono):
+        raise UnusableFile(path, f"silent once cut to {audio_format.duration_s:g} s (its sound lies elsewhere)")
+    return clip
 
 
 def read_sound(path: Path) -> tuple[Waveform, int]:
@@ -128,39 +134,73 @@ def _read_mono(path: Path) -> tuple[Waveform, int]:
     if path.suffix.lower() == ".raw":
         raise UnusableFile(path, "headerless audio states no rate; convert it to WAV or FLAC")
     try:
-        if path.stat().st_size == 0:
-            raise UnusableFile(path, "empty file")
-        with soundfile.SoundFile(path) as file:
-            if file.frames > LONGEST_RECORDING_S * file.samplerate:
-                raise UnusableFile(path, f"longer than {LONGEST_RECORDING_S:.0f} s")
+        require_whole(path)
+        with open_sound(path) as file:
             rate_hz, announced = int(file.samplerate), int(file.frames)
-            channels = file.read(dtype="float32", always_2d=True)
+            channels = _read_blocks(path, file)
     except OSError as error:
         raise UnusableFile(path, f"unreadable ({error.strerror})") from error
-    except soundfile.LibsndfileError as error:
-        raise UnusableFile(path, f"unreadable ({error.error_string})") from error
-    if len(channels) < COMPLETE_SHARE * announced:
+    # The decoder's own complaint, and what its binding makes of strange headers.
+    except (RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise UnusableFile(path, f"unreadable ({' '.join(str(error).split()) or type(error).__name__})") from error
+    # Elsewhere the number announced may be an estimate.
+    if len(channels) < announced * (1.0 if path.suffix.lower() == ".flac" else COMPLETE_SHARE):
         raise UnusableFile(path, f"cut off ({len(channels)} of {announced} samples)")
-    mono = np.ascontiguousarray(channels.mean(axis=1))
-    _require_sound(path, mono)
-    return mono, rate_hz
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono = channels.mean(axis=1, dtype=np.float64)
+        mono = mono - mono.mean() if mono.size else mono
+        levels = np.square(channels - channels.mean(axis=0, dtype=np.float64) if mono.size else channels)
+        cancelled = channels.shape[1] > 1 and np.square(mono).mean() < CANCELLED_SHARE * levels.mean()
+        waveform = np.ascontiguousarray(mono, np.float32)
+    _require_sound(path, waveform, bool(cancelled))
+    return waveform, rate_hz
 
 
-def _require_sound(path: Path, mono: Waveform) -> None:
+def open_sound(path: Path) -> soundfile.SoundFile:
+    """The opened sound file; its name may be of any bytes."""
+    return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+
+
+def _read_blocks(path: Path, file: soundfile.SoundFile) -> NDArray[np.float32]:
+    """All samples ``(time, channels)``, in blocks: some decoders cannot tell where they are."""
+    lowest, highest = PLAUSIBLE_RATES_HZ
+    if not lowest <= file.samplerate <= highest:
+        raise UnusableFile(path, f"sample rate of {file.samplerate} Hz, which no recording has")
+    if file.frames == UNKNOWN_FRAMES:
+        raise UnusableFile(path, "length not announced (written as a stream); decode it and write it again")
+    if file.frames > LONGEST_RECORDING_S * file.samplerate:
+        raise UnusableFile(path, f"longer than {LONGEST_RECORDING_S:.0f} s")
+    blocks = []
+    size = max(1, BLOCK_SAMPLES // file.channels)
+    while len(block := file.read(frames=size, dtype="float32", always_2d=True)):
+        blocks.append(block)
+    return np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
+
+
+def _require_sound(path: Path, mono: Waveform, cancelled: bool) -> None:
     if mono.size == 0:
         raise UnusableFile(path, "empty (no samples)")
     if not bool(np.isfinite(mono).all()):
         raise UnusableFile(path, "not finite (NaN or infinite samples)")
+    if cancelled:
+        raise UnusableFile(path, "silent (its channels cancel each other out: opposite polarity)")
     if np.abs(mono).max() < 10 ** (SILENCE_PEAK_DB / 20):
         raise UnusableFile(path, f"silent (peak below {SILENCE_PEAK_DB:.0f} dB of full scale)")
 
 
 def trim_silence(mono: Waveform, rate_hz: int, below_peak_db: float) -> Waveform:
-    """Part ``(time,)`` from the first to the last frame whose RMS is within ``below_peak_db`` of the loudest's."""
+    """Part ``(time,)`` from the first to the last frame whose RMS is within ``below_peak_db`` of the loudest's.
+
+    The power of a frame is the median of five around it, silence beyond the ends: a click is no sound.
+    """
     frame = max(1, round(TRIM_FRAME_S * rate_hz))
     # In float64, so that the square of a faint sample is not rounded to zero.
     padded = np.pad(mono.astype(np.float64), (0, -len(mono) % frame)).reshape(-1, frame)
     power = np.square(padded).mean(axis=1)
+    beyond = np.pad(power, TRIM_MEDIAN_FRAMES // 2)
+    smoothed = np.median(np.lib.stride_tricks.sliding_window_view(beyond, TRIM_MEDIAN_FRAMES), axis=1)
+    # A sound as short as a click is all that there is.
+    power = smoothed if smoothed.max() > power.max() * 10 ** (-below_peak_db / 10) else power
     loud = np.flatnonzero(power >= power.max() * 10 ** (-below_peak_db / 10))
     return mono[loud[0] * frame : (loud[-1] + 1) * frame]
 
@@ -204,3 +244,7 @@ def _moved_up(rows: Waveform, usable: Sequence[int]) -> Waveform:
         if target != origin:
             rows[target] = rows[origin]
     return rows[: len(usable)]
+
+
+def _power(mono: Waveform) -> float:
+    return float(np.square(mono, dtype=np.float64).mean())

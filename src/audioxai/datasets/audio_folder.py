@@ -18,14 +18,13 @@ from math import ceil
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import soundfile
-
-from audioxai.datasets.audio_files import AudioFormat
+from audioxai.datasets.audio_files import LONGEST_RECORDING_S, PLAUSIBLE_RATES_HZ, AudioFormat, open_sound
 from audioxai.datasets.recordings import Recordings, is_audio
 from audioxai.datasets.records import SPLITS, Dataset, Listing, Outline, Recording, Skipped
 from audioxai.datasets.registry import DATASETS
 from audioxai.datasets.sources import PublicArchive
 from audioxai.datasets.splits import SHARES, Split, fold_splits, own_parts, stratified_parts
+from audioxai.datasets.whole_files import UnusableFile, require_whole
 from audioxai.utils.errors import UserError
 
 AUTO = "auto"
@@ -170,6 +169,10 @@ class AudioFolder(Recordings):
     def found_in(self, root: Path) -> bool:
         """Whether there is a sound anywhere in ``root``."""
         return root.is_dir() and any(is_audio(file) for file in _files(root))
+
+    def lacking_in(self, root: Path) -> str:  # noqa: ARG002
+        """Sounds."""
+        return "sounds"
 
     def place_in(self, folder: Path) -> str | None:
         """``""`` if there is a sound anywhere in ``folder``, else None."""
@@ -433,10 +436,13 @@ def _matched(pattern: str, ids: Sequence[str]) -> list[str | None]:
 def _header(file: Path) -> tuple[int, float] | None:
     """Sample rate in Hz and length in seconds, None if the file tells neither."""
     try:
-        header = soundfile.info(file)
-    except (OSError, soundfile.LibsndfileError):
+        require_whole(file)
+        with open_sound(file) as sound:
+            rate_hz, frames = int(sound.samplerate), int(sound.frames)
+    except (UnusableFile, OSError, RuntimeError, ValueError, TypeError, OverflowError):
         return None
-    return (header.samplerate, header.frames / header.samplerate) if header.frames > 0 else None
+    usable = PLAUSIBLE_RATES_HZ[0] <= rate_hz <= PLAUSIBLE_RATES_HZ[1] and 0 < frames <= LONGEST_RECORDING_S * rate_hz
+    return (rate_hz, frames / rate_hz) if usable else None
 
 
 def _read_table(table: Path) -> tuple[list[str], list[dict[str, str]]]:

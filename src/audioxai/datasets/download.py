@@ -29,6 +29,7 @@ REACH_DEADLINE_S = 8.0
 CHUNK_BYTES = 1 << 18
 ATTEMPTS = 4
 
+_OK = 200
 _PARTIAL_CONTENT = 206
 _RANGE_NOT_SATISFIABLE = 416
 _PASSING_FAILURES = (408, 425, 429, 500, 502, 503, 504)
@@ -80,6 +81,9 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(target.name + ".part"), target.with_name(target.name + ".note.json")
     job = _Job(url, *beside, checksum, timeout_s)
+    for place in (target, *beside):
+        if place.is_dir():
+            raise UserError(f"{place} is a folder, where a file is to be downloaded to; move it away")
     if target.is_file() and _noted(job).get("url") == url and _has_checksum(target, checksum):
         return target
     _fetch_patiently(job, pause_s)
@@ -177,6 +181,8 @@ def _fetch(job: _Job) -> None:
             _refused(job, error, offset)
     except _BROKEN_OFF as error:
         raise _TryAgain(_plain(error)) from error
+    except ValueError as error:
+        raise DownloadFailed(f"{job.url} leads to no address of the web ({error}); check the address") from error
     else:
         with response:
             _receive(job, response, offset)
@@ -198,8 +204,13 @@ def _noted(job: _Job) -> dict[str, str]:
     """The address that the bytes at hand come from, and the server's validator; empty if nothing is at hand."""
     if not job.note.is_file():
         return {}
-    note = json.loads(job.note.read_text(encoding="utf-8"))
-    return {key: value for key, value in note.items() if value is not None}
+    try:
+        note = json.loads(job.note.read_text(encoding="utf-8"))
+    except ValueError:
+        # As good as none: it is written anew.
+        return {}
+    strings = note.items() if isinstance(note, dict) else ()
+    return {key: value for key, value in strings if isinstance(value, str) and value.isprintable()}
 
 
 def _refused(job: _Job, error: urllib.error.HTTPError, offset: int) -> None:
@@ -217,14 +228,11 @@ def _refused(job: _Job, error: urllib.error.HTTPError, offset: int) -> None:
 
 
 def _receive(job: _Job, response: http.client.HTTPResponse, offset: int) -> None:
-    start = offset if _goes_on_at(response, offset) else 0
-    if response.status == _PARTIAL_CONTENT and start != offset:
-        raise _TryAgain("the server sent another range than asked for")
+    start, total = _range_of(job, response, offset)
     announced = response.headers.get("Content-Length")
-    total = None if announced is None else start + int(announced)
-    check_free_space(job.part.parent, 0 if announced is None else int(announced))
+    check_free_space(job.part.parent, 0 if total is None else total - start)
     with storage_errors(job.part):
-        _write_note(job, response)
+        _write_note(job, response, total)
         file = job.part.open("ab" if start else "wb")
     bar = tqdm(total=total, initial=start, desc=job.part.stem, unit="B", unit_scale=True, disable=None, leave=False)
     with file, bar:
@@ -233,15 +241,63 @@ def _receive(job: _Job, response: http.client.HTTPResponse, offset: int) -> None
                 file.write(chunk)
             bar.update(len(chunk))
     received = job.part.stat().st_size
+    if total is not None and received > total:
+        _discard(job)
     if total is not None and received != total:
         raise _TryAgain(f"it broke off after {received} of {total} bytes")
+    if not received:
+        raise DownloadFailed(f"{job.url} is empty; check the address")
+    if total is None and announced is None and response.headers.get("Transfer-Encoding") is None and not job.checksum:
+        _discard(job)
+        raise DownloadFailed(
+            f"{job.url} is served without its length, so that it cannot be told whether it is whole; fetch it by other "
+            "means and give the file"
+        )
 
 
-def _goes_on_at(response: http.client.HTTPResponse, offset: int) -> bool:
-    if response.status != _PARTIAL_CONTENT or not offset:
-        return False
-    described = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return described is not None and int(described[1]) == offset
+def _range_of(job: _Job, response: http.client.HTTPResponse, offset: int) -> tuple[int, int | None]:
+    """Where the bytes that come belong, and the length of the whole file if it is known.
+
+    Raises
+    ------
+    _TryAgain
+        If they are not what was asked for; the next attempt starts from the beginning.
+    DownloadFailed
+        If they are no file as it lies on the server.
+    """
+    if urllib.parse.urlsplit(response.url).scheme not in ("http", "https"):
+        raise DownloadFailed(f"{job.url} leads to {response.url}, which is no address of the web; check the address")
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise DownloadFailed(f"{job.url} is sent {encoding}-encoded though not asked for; fetch it by other means")
+    if len(set(response.headers.get_all("Content-Length", []))) > 1:
+        raise DownloadFailed(f"{job.url} is sent with two lengths; fetch it by other means")
+    if response.status == _OK:
+        return 0, _number(response.headers.get("Content-Length"))
+    if response.status != _PARTIAL_CONTENT:
+        raise DownloadFailed(f"{job.url} cannot be downloaded: the server answered {response.status}, with no file")
+    described = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
+    noted = _noted(job)
+    same = (
+        _validator(response) in (None, noted.get("validator"))
+        and described is not None
+        and int(described[1]) == offset
+        and described[3] in ("*", noted.get("total", "*"))
+    )
+    if not offset or described is None or not same:
+        _discard(job)
+        raise _TryAgain("the server sent another range or file than asked for")
+    return offset, _number(described[3]) or int(described[2]) + 1
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else None
+
+
+def _discard(job: _Job) -> None:
+    with storage_errors(job.part):
+        job.part.unlink(missing_ok=True)
+        job.note.unlink(missing_ok=True)
 
 
 def _read_chunk(response: http.client.HTTPResponse) -> bytes:
@@ -251,13 +307,20 @@ def _read_chunk(response: http.client.HTTPResponse) -> bytes:
         raise _TryAgain(_plain(error)) from error
 
 
-def _write_note(job: _Job, response: http.client.HTTPResponse) -> None:
-    tag = response.headers.get("ETag")
-    # If-Range takes strong tags only.
-    validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+def _write_note(job: _Job, response: http.client.HTTPResponse, total: int | None) -> None:
+    validator = _validator(response)
     temporary = job.note.with_name(job.note.name + ".tmp")
-    temporary.write_text(json.dumps({"url": job.url, "validator": validator}), encoding="utf-8")
+    temporary.write_text(
+        json.dumps({"url": job.url, "validator": validator, "total": None if total is None else str(total)}),
+        encoding="utf-8",
+    )
     os.replace(temporary, job.note)
+
+
+def _validator(response: http.client.HTTPResponse) -> str | None:
+    """What tells one version of the file from another; If-Range takes strong tags only."""
+    tag = response.headers.get("ETag")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
 
 
 def _plain(error: Exception) -> str:
@@ -270,9 +333,7 @@ def _verify(job: _Job) -> None:
         return
     algorithm = str(job.checksum).partition(":")[0]
     found = file_checksum(job.part, algorithm)
-    with storage_errors(job.part):
-        job.part.unlink()
-        job.note.unlink(missing_ok=True)
+    _discard(job)
     raise DownloadFailed(
         f"{job.url} arrived with {algorithm}:{found} instead of {job.checksum} and was removed; "
         "try again or take the file from another place"

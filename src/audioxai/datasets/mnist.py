@@ -125,6 +125,10 @@ class IdxImages:
         """Whether all four files are there."""
         return self.count_files(root) == len(FILES)
 
+    def lacking_in(self, root: Path) -> str:
+        """The files that are not there."""
+        return ", ".join(f"{name}.gz" for name in FILES if idx_file(root, name) is None)
+
     def place_in(self, folder: Path) -> str | None:
         """``""`` if all four files are in ``folder``, else None."""
         return "" if self.found_in(folder) else None

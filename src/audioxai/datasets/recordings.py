@@ -21,6 +21,9 @@ from audioxai.datasets.sources import (
 from audioxai.datasets.splits import Split, are_group_disjoint
 from audioxai.utils.errors import UserError
 
+# Part of every fingerprint: raised when the same recordings are turned into other samples.
+READING_VERSION = "waveforms 2"
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -154,6 +157,7 @@ class Recordings(ABC):
         pairs = zip(chosen.recordings, chosen.parts, strict=True)
         keys = [f"{self.key_of(chosen.listing, one)}\0{part}" for one, part in pairs]
         reading = (
+            READING_VERSION,
             audio_format.sample_rate_hz,
             float(audio_format.duration_s),
             audio_format.placement,
@@ -256,6 +260,11 @@ class RecordingFolder(Recordings):
     def found_in(self, root: Path) -> bool:
         """Whether ``root`` has this layout, with at least one recording (of every class, if it takes that)."""
         return self._is_laid_out(root / self.folder)
+
+    def lacking_in(self, root: Path) -> str:  # noqa: ARG002
+        """Recordings of its layout, of every class if it takes that."""
+        of_all = f" for each of {', '.join(self.class_names)}" if self.every_class else ""
+        return f"recordings named {PurePath(self.folder, self.pattern).as_posix()}{of_all}"
 
     def place_in(self, folder: Path) -> str | None:
         """``""`` if ``folder`` can be the root, the name of the subfolder if it can be that, None if neither."""

@@ -80,6 +80,10 @@ class Source(Protocol):
         """Whether ``root`` holds enough of the data set to be taken for it."""
         ...
 
+    def lacking_in(self, root: Path) -> str:
+        """What ``root`` would have to hold to be found, in words."""
+        ...
+
     def place_in(self, folder: Path) -> str | None:
         """Where ``folder`` belongs below the data set's root (``""``: it is the root), None if it holds no part."""
         ...
@@ -195,7 +199,11 @@ def file_digests(paths: Sequence[Path]) -> list[bytes]:
 
 def _file_digest(path: Path) -> bytes:
     try:
-        return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+        if not path.is_file():
+            # Reading a pipe or a device may never end.
+            return b"unreadable"
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
     except OSError:
         # Such a file is skipped with its reason when it is decoded; here it only has to be the same every time.
         return b"unreadable"

@@ -33,6 +33,7 @@ from audioxai.datasets.preparation import (
     install_from_url,
     public_urls,
 )
+from audioxai.datasets.sources import PublicArchive
 from audioxai.utils.commands import OneLineParser
 from audioxai.utils.errors import UserError
 
@@ -249,8 +250,11 @@ def _tell(name: str, supply: Supply) -> None:
         raise UserError(f"{name} is still not complete in {supply.target}; remove it there and try again")
     stood = DATASETS[name].stand_in_for
     kind = "real" if stood is None else f"STAND-IN for {stood}"
+    count, public = source_of(name).count_files(place), source_of(name).public
+    expected = public.recordings if isinstance(public, PublicArchive) else count
+    files = f"{count}" if count >= expected else f"{count} of {expected}"
     shown = os.path.relpath(place) if place.is_relative_to(Path.cwd()) else place
-    print(f"{name}: {shown}, {source_of(name).count_files(place)} files, {kind}")
+    print(f"{name}: {shown}, {files} files, {kind}")
 
 
 def script_makers() -> dict[str, Maker]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from audioxai.utils.errors import UserError
@@ -67,6 +68,36 @@ class Invertible(Domain, Protocol):
     def synthesis(self, values: Tensor) -> Tensor:
         """``(batch, 1, *shape)`` → recordings, differentiable; ``synthesis(analysis(recorded))`` is ``recorded``."""
         ...
+
+
+# Widths of a domain's range beyond which no recording or noise of use reaches.
+WIDTHS_OUTSIDE = 4.0
+# Share of the range above whose lower end no spectrogram in dB lies as a whole.
+LOUD_SHARE = 0.875
+
+
+def require_ordinary(domain: Domain, values: Tensor) -> None:
+    """Refuse values that cannot be in a domain's unit, such as standardised features or 16-bit samples.
+
+    Raises
+    ------
+    UserError
+        If values reach far outside of ``domain.value_range``, or if they should be levels in dB but are not constant
+        and not one of them is an eighth of the range below its upper end.
+    """
+    if values.numel() == 0:
+        return
+    low, high = domain.value_range
+    real = values.detach().abs() if values.is_complex() else values.detach()
+    smallest, largest = (float(end) for end in torch.aminmax(real))
+    reach = WIDTHS_OUTSIDE * (high - low)
+    outside = smallest < low - reach or largest > high + reach
+    loud = domain.unit.startswith("dB") and smallest > low + LOUD_SHARE * (high - low) and largest > smallest
+    if outside or loud:
+        raise UserError(
+            f"inputs lie in {smallest:.4g}…{largest:.4g} but those of the {domain.name} domain in {low:g}…{high:g} "
+            f"({domain.unit}); give inputs in its unit, or explain the model by a baseline of its own features' silence"
+        )
 
 
 def require_waveforms(recorded: Tensor, samples: int) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai import datasets
-from audioxai.core import configuration_of
+from audioxai.core import configuration_of, output_of
 from audioxai.datasets import AudioFormat, Dataset, Outline
 from audioxai.datasets.ground_truth import CueDesign, cue_reliance, plant
 from audioxai.datasets.sources import Source, known_split
@@ -273,7 +273,7 @@ def in_domain(model: Classifier, recorded: Tensor, device: torch.device) -> Tens
 
 def predicted(model: Classifier, inputs: Tensor) -> Tensor:
     """Predicted classes ``(samples,)`` of inputs in the model's domain."""
-    return torch.cat([model.body(inputs[part]) for part in slices(len(inputs), 64)]).argmax(1)
+    return torch.cat([output_of(model.body, inputs[part]) for part in slices(len(inputs), 64)]).argmax(1)
 
 
 def _untrained(spec: ModelSpec, class_count: int) -> Classifier:

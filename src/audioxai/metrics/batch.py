@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import Explainer, all_finite
+from audioxai.core import HALF_PRECISION, Explainer, all_finite, require_precision, with_rival
 from audioxai.metrics.engine import ExplainerRoute, ModelRoute, Route, Scoring, Work, run
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import bar
@@ -43,13 +43,13 @@ def target_logit(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
-    """Softmax probability of the target, ``(n,)``."""
-    return target_logit(logits.softmax(1), targets)
+    """Probability of the target, ``(n,)``: by softmax, of one logit by sigmoid."""
+    return target_logit(with_rival(logits).softmax(1), targets)
 
 
 def predicted_class(logits: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG001 (a reading's)
     """Class of the largest logit, ``(n,)``, as a number of the logits' type."""
-    return logits.argmax(1).to(logits.dtype)
+    return with_rival(logits).argmax(1).to(logits.dtype)
 
 
 def rounding_of(first: Tensor, second: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class Batch:
         return self._work(route, len(self) * runs, make, receive)
 
     def _unread(self, runs: int) -> Tensor:
-        return torch.full((len(self), runs), torch.nan, dtype=self.inputs.dtype, device=self.inputs.device)
+        return torch.full((len(self), runs), torch.nan, dtype=self.inputs.dtype.to_real(), device=self.inputs.device)
 
     def _work(
         self,
@@ -238,6 +238,8 @@ class PassMetric(ABC):
         Whether attributions that are all zero have a score; else it is NaN.
     any_shape : bool
         Whether it takes attributions of any shape ``(batch, …)``, of another domain than the inputs' too.
+    complex_inputs : bool
+        Whether it is defined for complex inputs, such as those of ``Stft``.
     """
 
     label: ClassVar[str]
@@ -257,6 +259,7 @@ class PassMetric(ABC):
     scale_matters: ClassVar[bool] = False
     defined_for_zero: ClassVar[bool] = False
     any_shape: ClassVar[bool] = False
+    complex_inputs: ClassVar[bool] = True
 
     @abstractmethod
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
@@ -338,8 +341,22 @@ def begin(metric: PassMetric, batch: Batch, attributions: Tensor) -> Scoring:
     UserError
         Naming the metric, and the sample if it is one sample's fault.
     """
+    _require_real_numbers(metric, batch, attributions)
     metric.check(batch, attributions)
     return metric.scoring(batch, attributions.detach())
+
+
+def _require_real_numbers(metric: PassMetric, batch: Batch, attributions: Tensor) -> None:
+    """Refuse half precision, in which differences of scores are rounding, and undefined complex numbers."""
+    for name, values in (("inputs", batch.inputs), ("attributions", attributions)):
+        if values.dtype in HALF_PRECISION:
+            raise UserError(f"{metric.label} got {name} in {values.dtype}, which is too coarse; give {name}.float()")
+    if metric.uses_passes:
+        require_precision(batch.model)
+    if not attributions.is_floating_point():
+        raise UserError(f"{metric.label} got attributions of {attributions.dtype}; give one real number per feature")
+    if batch.inputs.is_complex() and not metric.complex_inputs:
+        raise UserError(f"{metric.label} is not defined for complex inputs; score maps of real inputs by it")
 
 
 def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> None:

@@ -59,7 +59,8 @@ class ModelRoute:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Logits ``(n, classes)``."""
-        with evaluating(self.model), torch.inference_mode():
+        # Not in inference mode: what a model keeps of its calls could not be used with autograd afterwards.
+        with torch.inference_mode(mode=False), torch.no_grad(), evaluating(self.model):
             return logits_of(self.model, inputs, targets)
 
     def passes(self, inputs: Tensor) -> int:

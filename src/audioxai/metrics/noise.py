@@ -77,7 +77,7 @@ class SignalNoise:
 
     def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
         """Standard normal."""
-        return torch.randn(shape, generator=random)
+        return torch.randn(shape, generator=random, dtype=torch.float32)
 
     def strength(self, inputs: Tensor) -> Tensor:
         """Standard deviation for each sample."""
@@ -107,7 +107,7 @@ class RangeNoise:
 
     def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
         """Uniform in [−1, 1)."""
-        return 2.0 * torch.rand(shape, generator=random) - 1.0
+        return 2.0 * torch.rand(shape, generator=random, dtype=torch.float32) - 1.0
 
     def strength(self, inputs: Tensor) -> Tensor:
         """Half-width for each sample."""

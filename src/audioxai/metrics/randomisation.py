@@ -19,14 +19,19 @@ Metrics
 """
 
 import copy
+import inspect
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
-from audioxai.core import Explainer
+from audioxai.core import Explainer, evaluating
 from audioxai.metrics.batch import Batch, PassMetric
 from audioxai.metrics.engine import Scoring, Work
 from audioxai.metrics.noise import NoisyInputs, RangeNoise, SignalNoise
@@ -154,7 +159,7 @@ class ModelParameterRandomisation(RandomisationMetric):
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:
         """One explanation per layer and sample."""
-        return len(resettable(model)) * self.explainer.passes(inputs)
+        return len(layers_of(model)) * self.explainer.passes(inputs)
 
 
 @metric("smooth_mprt")
@@ -191,6 +196,7 @@ class SmoothMprt(RandomisationMetric):
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Hedström et al. 2023"
+    complex_inputs: ClassVar[bool] = False
     scale_matters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -214,7 +220,7 @@ class SmoothMprt(RandomisationMetric):
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:
         """Per sample ``draws`` explanations for each layer, and ``draws`` − 1 for the model itself."""
-        return (self.draws * (len(resettable(model)) + 1) - 1) * self.explainer.passes(inputs)
+        return (self.draws * (len(layers_of(model)) + 1) - 1) * self.explainer.passes(inputs)
 
     def _added(self, sums: Tensor, batch: Batch, model: nn.Module, noisy: NoisyInputs, draws: range) -> Work:
         """Work that adds the maps of these draws to ``sums``, shaped like the inputs; draw 0 has no noise."""
@@ -310,38 +316,133 @@ def cascade(model: nn.Module, seed: int, *, bottom_up: bool = False) -> Iterator
     Raises
     ------
     UserError
-        If no layer can be randomised.
+        If the model has no parameters, some that cannot be reached, or cannot be copied.
+
+    Notes
+    -----
+    A layer is drawn by its ``reset_parameters``, which also resets statistics such as those of batch norm. Parameters
+    that this leaves as trained (positional embeddings, class tokens, attention's projections) are drawn from the normal
+    distribution of their own mean and standard deviation, a single number from one of its own size; those of one value
+    throughout stay. Weights that are computed (weight and spectral norm, pruning, parametrisations) become plain ones
+    first. Buffers of layers without ``reset_parameters``, such as windows and filter banks, stay.
     """
-    layers = list(enumerate(reversed(resettable(model))))
-    if not layers:
+    layers = list(enumerate(reversed(layers_of(model))))
+    if not layers or not any(True for _ in model.parameters()):
         raise UserError(
-            "the model has no layer with reset_parameters, so its parameters cannot be randomised; give one whose "
-            "layers have that method, as PyTorch's own do"
+            "the model has no parameters, so they cannot be randomised; give it as an nn.Module with its parameters, "
+            "neither frozen nor quantised"
         )
-    randomised = copy.deepcopy(model)
+    randomised = _plain_copy(model)
     modules = dict(randomised.named_modules())
     for depth, name in reversed(layers) if bottom_up else layers:
         _randomise(modules[name], derived_seed("model randomisation", seed, depth))
         yield randomised
 
 
-def resettable(model: nn.Module) -> list[str]:
-    """Names of the layers that hold parameters and have ``reset_parameters``, in the order of definition."""
-    return [
-        name
-        for name, module in model.named_modules()
-        if callable(getattr(module, "reset_parameters", None)) and any(True for _ in module.parameters(recurse=False))
-    ]
+def layers_of(model: nn.Module) -> list[str]:
+    """Names of the layers that hold what is learnt, in the order of definition.
+
+    Raises
+    ------
+    UserError
+        If a layer keeps its weights packed, as quantised ones do, so that they would stay as trained.
+    """
+    names = []
+    for name, module in model.named_modules():
+        if hasattr(module, "_packed_params") or type(module).__module__.startswith("torch.ao.nn.quantized"):
+            raise UserError(
+                f"layer {name!r} is quantised ({type(module).__name__}), so its weights would stay as trained; give "
+                "the model before quantisation"
+            )
+        if "parametrizations" in name.split("."):
+            continue
+        statistics = _resets(module) and any(value.is_floating_point() for value in module.buffers(recurse=False))
+        if statistics or parametrize.is_parametrized(module) or any(True for _ in module.parameters(recurse=False)):
+            names.append(name)
+    return names
+
+
+def _resets(layer: nn.Module) -> bool:
+    """Whether it has a ``reset_parameters`` without arguments."""
+    reset = getattr(layer, "reset_parameters", None)
+    return callable(reset) and all(
+        parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        for parameter in inspect.signature(reset).parameters.values()
+    )
+
+
+def _plain_copy(model: nn.Module) -> nn.Module:
+    """Copy of the model whose computed weights are plain parameters with the values that they have in evaluation."""
+    # Tensors that are results of operations cannot be copied otherwise.
+    results = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and value.grad_fn is not None
+    }
+    try:
+        # Outside of inference mode, so that gradients can be taken of the copy.
+        with torch.inference_mode(mode=False), torch.no_grad(), warnings.catch_warnings():
+            # PyTorch warns of its own copies of exported programs.
+            warnings.simplefilter("ignore", FutureWarning)
+            own = copy.deepcopy(model, results)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"the model cannot be copied ({reason}), so its parameters cannot be randomised; give one that "
+            "copy.deepcopy copies"
+        ) from error
+    with torch.no_grad(), evaluating(own):
+        for module in own.modules():
+            if parametrize.is_parametrized(module):
+                _remove_parametrisations(cast(Any, module))
+            for hook in list(module._forward_pre_hooks.values()):
+                if isinstance(hook, WeightNorm):
+                    remove_weight_norm(module, hook.name)
+                elif isinstance(hook, SpectralNorm):
+                    remove_spectral_norm(module, hook.name)
+                elif isinstance(hook, prune.BasePruningMethod):
+                    cast(Any, prune).remove(module, hook._tensor_name)
+    return own
+
+
+def _remove_parametrisations(module: Any) -> None:
+    # PyTorch's own removal takes the properties from the class, which the copied module shares with the original.
+    learnt = {name for name, each in module.parametrizations.items() if any(True for _ in each.parameters())}
+    values = {name: getattr(module, name).detach().clone() for name in module.parametrizations}
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, value in values.items():
+        if name in learnt:
+            module.register_parameter(name, nn.Parameter(value))
+        else:
+            module.register_buffer(name, value)
 
 
 def _randomise(layer: nn.Module, seed: int) -> None:
     """New parameters from this seed, drawn on the CPU so that they are the same for every device."""
-    device = next(layer.parameters(recurse=False)).device
-    # reset_parameters draws from the CPU's default generator only, so no other device's state has to be kept.
-    with torch.random.fork_rng(devices=()):
+    own = list(layer.parameters(recurse=False))
+    device = next(value.device for value in (*own, *layer.buffers(recurse=False)))
+    trained = [parameter.detach().clone() for parameter in own]
+    # Everything is drawn from the CPU's default generator, so no other device's state has to be kept.
+    with torch.random.fork_rng(devices=()), torch.no_grad():
         torch.default_generator.manual_seed(seed)
-        cast(Any, layer.cpu()).reset_parameters()
-    layer.to(device)
+        if _resets(layer):
+            cast(Any, layer.cpu()).reset_parameters()
+            layer.to(device)
+        for parameter, before in zip(layer.parameters(recurse=False), trained, strict=True):
+            if torch.equal(parameter, before):
+                parameter.copy_(_like(before.cpu()))
+
+
+def _like(values: Tensor) -> Tensor:
+    """Normal numbers of the mean and the standard deviation of these; a single one of its own size."""
+    if not (values.is_floating_point() or values.is_complex()) or (
+        values.numel() != 1 and bool((values == values.flatten()[:1]).all())
+    ):
+        return values
+    normal = torch.randn(values.shape, dtype=values.dtype)
+    return values.abs() * normal if values.numel() == 1 else values.mean() + values.std(correction=0) * normal
 
 
 def _scaled(attributions: Tensor) -> Tensor:

@@ -130,6 +130,7 @@ class RobustnessMetric(PassMetric):
     seed: int = 0
 
     family: ClassVar[str] = "robustness"
+    complex_inputs: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
     draws_at_random: ClassVar[bool] = True

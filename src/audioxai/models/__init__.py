@@ -3,15 +3,17 @@
 import torch
 
 from audioxai.domains import Domain
-from audioxai.models.front_end import Classifier
+from audioxai.models.front_end import Classifier, LogitsOfProbabilities
 from audioxai.models.registry import ARCHITECTURES
 from audioxai.utils.errors import UserError
 
-__all__ = ["ARCHITECTURES", "Classifier", "build"]
+__all__ = ["ARCHITECTURES", "Classifier", "LogitsOfProbabilities", "build"]
 
 
 def build(name: str, domain: Domain, class_count: int, seed: int) -> Classifier:
-    """Classifier of a registered architecture with weights drawn from ``seed``; global random state is untouched.
+    """Classifier of a registered architecture with weights drawn from ``seed``, in evaluation mode.
+
+    The global random state is untouched.
 
     Parameters
     ----------
@@ -37,4 +39,4 @@ def build(name: str, domain: Domain, class_count: int, seed: int) -> Classifier:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(domain, entry.make(domain, class_count))
+        return Classifier(domain, entry.make(domain, class_count)).eval()

@@ -1,11 +1,11 @@
 """The front end as a layer, and the two halves every classifier of ours is made of."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
+from audioxai.core import logits_in
 from audioxai.domains import Domain
+from audioxai.utils.errors import UserError
 
 
 class FrontEnd(nn.Module):
@@ -52,7 +52,43 @@ class Classifier(nn.Module):
 
     def forward(self, recorded: Tensor) -> Tensor:
         """Recordings ``(batch, 1, …)`` → logits ``(batch, classes)``."""
-        return cast(Tensor, self.body(self.front_end(recorded)))
+        return logits_in(self.body(self.front_end(recorded)))
+
+
+class LogitsOfProbabilities(nn.Module):
+    """A model that returns probabilities as one that returns logits.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Returns probabilities ``(batch, classes)``.
+    kind : {"softmax", "sigmoid"}
+        How it makes them: log p for a softmax over the classes, log p/(1 − p) for one sigmoid per class.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Softmax(1))
+    >>> inputs = torch.ones(1, 1, 4)
+    >>> torch.allclose(LogitsOfProbabilities(model, "softmax")(inputs).softmax(1), model(inputs))
+    True
+    """
+
+    def __init__(self, model: nn.Module, kind: str) -> None:
+        super().__init__()
+        if kind not in ("softmax", "sigmoid"):
+            raise UserError(f"probabilities are of a {kind!r}; choose softmax or sigmoid")
+        self.model, self.kind = model, kind
+        self.train(model.training)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(batch, 1, …)`` → logits ``(batch, classes)``, finite where probabilities round to 0 or 1."""
+        probabilities = logits_in(self.model(inputs))
+        smallest = torch.finfo(probabilities.dtype).tiny
+        if self.kind == "softmax":
+            return probabilities.clamp_min(smallest).log()
+        return probabilities.clamp_min(smallest).log() - torch.log1p(
+            -probabilities.clamp_max(1.0 - torch.finfo(probabilities.dtype).eps / 2)
+        )
 
 
 def prepared_for(model: nn.Module, device: torch.device) -> nn.Module:

@@ -4,6 +4,7 @@
 shards belong together and holds every label, role, direction and model card as they were when the results were made.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,6 @@ from audioxai.utils.files import json_text, write_text
 
 FORMAT = 1
 MANIFESTS = "manifests"
-FIELDS = ("study", "title", "question", "profile", "context", "methods", "metrics", "models", "cells", "shards")
 LARGEST_FIRST = ("full", "standard", "quick")
 ANY_PROFILE = "auto"
 
@@ -268,7 +268,8 @@ def write_manifest(root: Path, content: Mapping[str, Any]) -> Path:
     What is there already is not written again, so that finished results can lie in a read-only folder.
     """
     path = manifest_path(root, content["study"], content["profile"])
-    text = json_text({"format": FORMAT, **content})
+    described = json.loads(json_text({"format": FORMAT, **content}))
+    text = json_text({**described, "digest": _digest(described)})
     if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)
     return path
@@ -288,9 +289,8 @@ def read_manifest(root: Path, path: Path) -> ResultSet:
             f"results {path} are of format {content.get('format')} but this version reads format {FORMAT}; "
             "install the version that wrote them, or run the study again"
         )
-    lacking = [name for name in FIELDS if name not in content]
-    if lacking:
-        raise UserError(f"results {path} lack {', '.join(lacking)}; delete the file and run the study again")
+    if content.get("digest") != _digest(content):
+        raise UserError(f"results {path} are damaged or were edited; delete the file and run the study again")
     methods = {one["name"]: MethodEntry(**_tuples(one), make=_not_made) for one in content["methods"]}
     metrics = {one["name"]: MetricEntry(**_tuples(one), make=_not_made) for one in content["metrics"]}
     shards = [(root / shard["path"], shard) for shard in content["shards"]]
@@ -304,6 +304,12 @@ def read_manifest(root: Path, path: Path) -> ResultSet:
         cells=tuple(_cell(root, cell) for cell in content["cells"]),
         missing=len(shards) - len(there),
     )
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Hash of a manifest's content, its own digest left out."""
+    plain = json.dumps({name: value for name, value in content.items() if name != "digest"}, sort_keys=True)
+    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
 
 
 def domain_from(configuration: Mapping[str, Any]) -> Domain:

@@ -45,7 +45,7 @@ class DeclaredStudy:
     @cached_property
     def title(self) -> str:
         """First line of the module's docstring."""
-        return (self.module.__doc__ or self.module.__name__).strip().splitlines()[0]
+        return (self.module.__doc__ or self.module.__name__).strip().splitlines()[0].rstrip(".")
 
 
 def declared_studies() -> dict[str, DeclaredStudy]:
@@ -91,7 +91,7 @@ def main(
         f"{command} --profile standard --print-config > my_options.yaml",
         f"{command} --config my_options.yaml",
     )
-    options = parse(study.options_type, study.profiles, description, examples, argv)
+    options = parse(study.options_type, study.profiles, description, examples, argv, command)
     plan = study.plan(options)
     first, *others = stages
     first(plan)

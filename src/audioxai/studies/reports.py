@@ -109,10 +109,9 @@ def print_report(config: ReportConfig) -> None:
     print(f"Report ({size_mib:.1f} MiB; open it in a browser, no network needed): {path.resolve()}")
 
 
-def main(argv: Sequence[str], command: str, description: str) -> None:
+def main(argv: Sequence[str], command: str, description: str, examples: Sequence[str]) -> None:
     """Parse the options, write the report and print where it is."""
-    examples = (command, f"{command} --results /big/disk/results --output report.html")
-    print_report(parse(ReportConfig, _profiles(ReportConfig), description, examples, argv))
+    print_report(parse(ReportConfig, _profiles(ReportConfig), description, examples, argv, command))
 
 
 def thesis(argv: Sequence[str], command: str, description: str) -> None:
@@ -120,7 +119,7 @@ def thesis(argv: Sequence[str], command: str, description: str) -> None:
     from audioxai.report.render.latex import write_thesis
 
     examples = (command, f"{command} --profile standard", f"{command} --results /big/disk/results --output figures")
-    config = parse(ThesisConfig, _profiles(ThesisConfig), description, examples, argv)
+    config = parse(ThesisConfig, _profiles(ThesisConfig), description, examples, argv, command)
     found = documents_in(Path(config.results), config.profile)
     written = write_thesis([document for _, document in found], config.destination)
     print(f"{len(written)} files in {config.destination}; thesis.tex holds every figure and table")

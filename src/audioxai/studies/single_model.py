@@ -60,14 +60,9 @@ def wanted_model(config: SingleModelConfig) -> ModelSpec:
     return ModelSpec(data, entry.name, (config.resolution, config.resolution), recipe)
 
 
-def train(argv: Sequence[str], command: str) -> None:
+def train(argv: Sequence[str], command: str, description: str, examples: Sequence[str]) -> None:
     """Parse the options, train the model or find it trained, and print where it is."""
-    examples = (
-        f"{command} --dataset mnist --resolution 28",
-        f"{command} --dataset audio_mnist --split fold2 --architecture alexnet --resolution 227",
-        f"{command} --dataset fsdd --architecture audionet",
-    )
-    config = parse(SingleModelConfig, PROFILES, "Train one model.", examples, argv)
+    config = parse(SingleModelConfig, PROFILES, description, examples, argv, command)
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)

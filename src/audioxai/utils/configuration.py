@@ -72,6 +72,7 @@ def parse(
     description: str,
     examples: Sequence[str],
     argv: Sequence[str] | None = None,
+    command: str | None = None,
 ) -> Config:
     """Configuration from ``--profile``, then ``--config FILE``, then single options, later ones winning.
 
@@ -88,6 +89,8 @@ def parse(
         For ``--help``.
     argv : sequence of str or None
         Arguments; None takes the process's.
+    command : str, optional
+        What is typed before the options, for ``--help``; the name of the process if not given.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def parse(
     from jsonargparse import ArgumentError
 
     files, options = _files_first(argv)
-    parser = parser_of(config_type, _profile_named(options, files, profiles), description, examples)
+    parser = parser_of(config_type, _profile_named(options, files, profiles), description, examples, command)
     names = [one.name for one in fields(config_type)]  # type: ignore[arg-type]
     try:
         parsed = parser.parse_args([*(f"--config={file}" for file in files), *map(_known_spelling, options)])
@@ -112,12 +115,17 @@ def parse(
 
 
 def parser_of(
-    config_type: type[Config], defaults: Config, description: str = "", examples: Sequence[str] = ()
+    config_type: type[Config],
+    defaults: Config,
+    description: str = "",
+    examples: Sequence[str] = (),
+    command: str | None = None,
 ) -> "ArgumentParser":
     """Parser with one option for each field of a configuration; parameters as in :func:`parse`."""
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(
+        prog=command,
         exit_on_error=False,
         description=description,
         epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline, Table
-from audioxai.core import target_scores
+from audioxai.core import Targets, target_scores
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
 from audioxai.utils.seeding import content_keys, derived_seed
-from audioxai.xai_methods.calls import prepared, require_finite
+from audioxai.xai_methods.calls import LogitsOf, prepared, require_finite
 
 AttributionFunction = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
@@ -54,7 +54,7 @@ class Adapter(ABC):
     def attribute(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attributions of inputs that require gradients, by the adapted method."""
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions shaped like ``inputs`` ``(batch, 1, …)`` for ``targets`` ``(batch,)``.
 
         Raises
@@ -238,7 +238,7 @@ class FromCaptum(Adapter):
         with warnings.catch_warnings():
             # Captum announces that it hooks modules and how it treats gradients; both are restored afterwards.
             warnings.filterwarnings("ignore", category=UserWarning)
-            attributions: Tensor = made(model, **constructor).attribute(inputs, target=targets, **options)
+            attributions: Tensor = made(LogitsOf(model), **constructor).attribute(inputs, target=targets, **options)
         return attributions
 
 

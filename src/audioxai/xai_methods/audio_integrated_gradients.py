@@ -45,6 +45,7 @@ from audioxai.baselines import (
 )
 from audioxai.core import target_scores
 from audioxai.domains import Domain, LogMel
+from audioxai.domains.protocol import require_ordinary
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import slices
 from audioxai.xai_methods.calls import prepared
@@ -100,6 +101,7 @@ def _over_draws(path: Path, gradients: int) -> PathIntegral:
 
 def _noise(domain: Domain, training_inputs: Tensor, seed: int) -> BandNoise | SpeechShapedNoise:
     """Noise with the long-term spectrum of the training inputs, as loud as each sample."""
+    require_ordinary(domain, training_inputs)
     if isinstance(domain, LogMel):
         return BandNoise.of(training_inputs, domain.silence_value, seed=seed)
     return SpeechShapedNoise.of(training_inputs, seed=seed)
@@ -161,6 +163,7 @@ def low_energy_mask(training_inputs: Tensor, gradients: int = 32) -> PathIntegra
 @_ours("noisy_silence", "Noisy-silence IG", "silence baseline", domains=("log_mel",))
 def noisy_silence(domain: LogMel, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> PathIntegral:
     """From stationary noise at the training set's noise floor."""
+    require_ordinary(domain, training_inputs)
     return _from_baseline(NoisySilence(NoiseFloor.of(training_inputs), domain.silence_value, seed), gradients)
 
 

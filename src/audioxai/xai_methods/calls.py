@@ -1,13 +1,21 @@
 """What every explainer does around its own mathematics: checks, calls of a suitable size, a model left as it was."""
 
-from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import all_finite, target_scores, unchanged
+from audioxai.core import (
+    HALF_PRECISION,
+    Targets,
+    all_finite,
+    logits_of,
+    output_of,
+    require_precision,
+    target_scores,
+    unchanged,
+)
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
 
@@ -18,15 +26,17 @@ Computation = Callable[[nn.Module, Tensor, Tensor], Result]
 Attribution = Computation[Tensor]
 
 
-def prepared(model: nn.Module, inputs: Tensor, targets: Tensor, compute: Computation[Result]) -> Result:
+def prepared(model: nn.Module, inputs: Tensor, targets: Targets, compute: Computation[Result]) -> Result:
     """What ``compute(model, inputs, targets)`` returns for its own copies and a frozen model in evaluation mode.
 
     Parameters
     ----------
     model : nn.Module
         Left as it was: modes, hooks, ``requires_grad``.
-    inputs, targets : Tensor
-        ``(batch, 1, …)`` and ``(batch,)``.
+    inputs : Tensor
+        ``(batch, 1, …)``.
+    targets : Tensor, int or None
+        Class indices ``(batch,)``, one index for all samples, or None for the predicted classes.
     compute : callable
         Runs with gradients enabled, whatever the caller's mode.
 
@@ -36,13 +46,40 @@ def prepared(model: nn.Module, inputs: Tensor, targets: Tensor, compute: Computa
         If inputs are not finite or not of floating point, or targets do not match them.
     """
     check_inputs(inputs, targets)
+    require_precision(model)
     # A caller in inference mode gets attributions too; that mode's tensors have no gradient, their copies do.
     with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
-        return compute(model, inputs.detach().clone(), targets.clone())
+        own = inputs.detach().clone()
+        return compute(model, own, _classes(model, own, targets))
+
+
+def _classes(model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
+    """Class indices ``(batch,)``."""
+    if isinstance(targets, Tensor):
+        return targets.clone()
+    if targets is not None:
+        return torch.full((len(inputs),), targets, dtype=torch.int64, device=inputs.device)
+    first = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
+    with torch.no_grad():
+        parts = slices(len(inputs), inputs_per_call(inputs[0].numel(), inputs.device))
+        return torch.cat([logits_of(model, inputs[rows], first[rows]).argmax(1) for rows in parts])
+
+
+class LogitsOf(nn.Module):
+    """A model that is given copies of its inputs and returns logits alone, for code that calls the model itself."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = False
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(batch, 1, …)`` → logits ``(batch, classes)``."""
+        return output_of(self.model, inputs)
 
 
 def attribute_in_calls(
-    model: nn.Module, inputs: Tensor, targets: Tensor, attribute: Attribution, passes_at_once: int = 1
+    model: nn.Module, inputs: Tensor, targets: Targets, attribute: Attribution, passes_at_once: int = 1
 ) -> Tensor:
     """Attributions from ``attribute(model, inputs, targets)``, called on as many inputs at a time as suit the device.
 
@@ -72,10 +109,24 @@ def attribute_in_calls(
                 f"the method returned attributions of shape {tuple(part.shape)} for inputs of shape "
                 f"{tuple(inputs.shape)}; it cannot serve this model at this resolution"
             )
+        if part.is_complex():
+            raise UserError("the method returned complex attributions; it takes real inputs, so choose another domain")
         require_finite(part)
         return part
 
     return prepared(model, inputs, targets, in_calls)
+
+
+def require_real(method: str, inputs: Tensor) -> None:
+    """Refuse complex inputs.
+
+    Raises
+    ------
+    UserError
+        Naming the method.
+    """
+    if inputs.is_complex():
+        raise UserError(f"{method} takes real inputs but these are {inputs.dtype}; choose another domain or method")
 
 
 def require_finite(attributions: Tensor) -> None:
@@ -125,7 +176,7 @@ def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return scores
 
 
-def check_inputs(inputs: Tensor, targets: Tensor) -> None:
+def check_inputs(inputs: Tensor, targets: Targets) -> None:
     """Refuse inputs that are not finite floating point ``(batch, channel, …)``, and targets that are not theirs.
 
     Raises
@@ -138,7 +189,12 @@ def check_inputs(inputs: Tensor, targets: Tensor) -> None:
             f"inputs are {inputs.dtype} of shape {tuple(inputs.shape)}; give floating point (batch, channel, …) with "
             "at least one sample"
         )
-    if targets.shape != (len(inputs),) or targets.dtype != torch.int64:
+    if inputs.dtype in HALF_PRECISION:
+        raise UserError(f"inputs are {inputs.dtype}, in which sums of gradients are wrong; give inputs.float()")
+    if not isinstance(targets, Tensor):
+        if targets is not None and (isinstance(targets, bool) or not isinstance(targets, int)):
+            raise UserError(f"targets are {targets!r}; give class indices (batch,), one class index, or None")
+    elif targets.shape != (len(inputs),) or targets.dtype != torch.int64:
         raise UserError(
             f"targets are {targets.dtype} of shape {tuple(targets.shape)} for {len(inputs)} inputs; give one int64 "
             "class index per sample"
@@ -165,30 +221,43 @@ def require_relu_modules(method: str, model: nn.Module, inputs: Tensor, targets:
             kind = type(module).__name__
             raise UserError(f"{method} cannot follow the in-place {kind} {name!r}; make it nn.{kind}(inplace=False)")
     modules = [module for module in model.modules() if isinstance(module, nn.ReLU)]
-    calls: Counter[nn.Module] = Counter()
-    hooks = [module.register_forward_hook(lambda module, *_: calls.update([module])) for module in modules]
+    outputs: list[Tensor] = []
+    hooks = [module.register_forward_hook(lambda *call: outputs.append(call[2])) for module in modules]
     try:
         scores = probe(model, inputs, targets)
     finally:
         for hook in hooks:
             hook.remove()
     recorded = _relu_operations(scores)
-    if recorded != calls.total():
+    # Modules of branches that the logits do not use are not in the graph.
+    followed = sum(output.grad_fn in recorded for output in outputs)
+    if len(recorded) != followed:
         raise UserError(
-            f"{method} found {recorded} ReLU operations but only {calls.total()} nn.ReLU modules; replace functional "
-            "calls such as torch.relu by nn.ReLU modules"
+            f"{method} found {len(recorded)} ReLU operations but only {followed} nn.ReLU modules; replace functional "
+            "calls such as torch.relu, clamp(min=0) and relu6 by nn.ReLU modules"
         )
-    return recorded
+    return followed
 
 
-def _relu_operations(scores: Tensor) -> int:
-    """Number of ReLU operations in the graph behind ``scores``."""
-    seen, pending, found = set(), [scores.grad_fn], 0
+def _relu_operations(scores: Tensor) -> set[Any]:
+    """Nodes of the graph behind ``scores`` that rectify: ReLU, and clamping from 0."""
+    return {node for node in graph_behind(scores) if _rectifies(node)}
+
+
+def _rectifies(node: Any) -> bool:
+    smallest = next((getattr(node, name) for name in ("_saved_min", "_saved_min_val") if hasattr(node, name)), None)
+    return node.name().startswith("ReluBackward") or (
+        node.name().startswith(("Clamp", "Hardtanh")) and isinstance(smallest, int | float) and smallest == 0
+    )
+
+
+def graph_behind(scores: Tensor) -> set[Any]:
+    """All nodes by which autograd knows how ``scores`` came about; empty without a gradient."""
+    seen: set[Any] = set()
+    pending: list[Any] = [scores.grad_fn]
     while pending:
         node = pending.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        found += node.name().startswith("ReluBackward")
-        pending.extend(parent for parent, _ in node.next_functions)
-    return found
+        if node is not None and node not in seen:
+            seen.add(node)
+            pending.extend(parent for parent, _ in node.next_functions)
+    return seen

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import blurred
+from audioxai.core import Targets
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.path_integral import Integral, Integrating
 from audioxai.xai_methods.paths import broadcast
@@ -28,13 +29,13 @@ class MeanOf:
         if not self.parts:
             raise UserError("parts is empty, a mean of no explainers; give at least one")
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
         maps = [part(model, inputs, targets) for part in self.parts]
         return weighted_sum(self.weights(maps), maps)
 
     def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, internal_batch_size: int | None = None
+        self, model: nn.Module, inputs: Tensor, targets: Targets, internal_batch_size: int | None = None
     ) -> Integral:
         """Attributions with their completeness gap to the mean change, and all gradients spent."""
         integrals = [part.attribute(model, inputs, targets, internal_batch_size) for part in self.parts]
@@ -96,12 +97,12 @@ class Smoothed:
         if not self.sigma_cells > 0.0:
             raise UserError(f"sigma_cells is {self.sigma_cells}; a blur needs a positive standard deviation")
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Smoothed attributions shaped like ``inputs``."""
         return self._smooth(self.of(model, inputs, targets))
 
     def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, internal_batch_size: int | None = None
+        self, model: nn.Module, inputs: Tensor, targets: Targets, internal_batch_size: int | None = None
     ) -> Integral:
         """Smoothed attributions; change and gradients are those of the wrapped explainer."""
         integral = self.of.attribute(model, inputs, targets, internal_batch_size)

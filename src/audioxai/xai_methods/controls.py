@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline, Silence
+from audioxai.core import Targets
 from audioxai.domains import Domain
 from audioxai.utils.seeding import generator
 from audioxai.xai_methods.calls import check_inputs
@@ -35,11 +36,12 @@ class RandomAttribution:
 
     seed: int = 0
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 (the protocol's)
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:  # noqa: ARG002 (the protocol's)
         """Attributions shaped like ``inputs``."""
         check_inputs(inputs, targets)
-        noise = torch.randn(inputs.shape[1:], generator=generator("random attribution", self.seed))
-        return noise.to(inputs).expand_as(inputs).clone()
+        random = generator("random attribution", self.seed)
+        noise = torch.randn(inputs.shape[1:], generator=random, dtype=torch.float32)
+        return noise.to(inputs.real if inputs.is_complex() else inputs).expand_as(inputs).clone()
 
     def passes(self, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         """0."""
@@ -52,7 +54,7 @@ class Energy:
 
     baseline: Baseline
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 (the protocol's)
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:  # noqa: ARG002 (the protocol's)
         """Attributions ≥ 0 shaped like ``inputs``, in their unit."""
         check_inputs(inputs, targets)
         return (inputs - self.baseline(inputs)).abs().detach()
@@ -73,10 +75,11 @@ def energy(domain: Domain) -> Energy:
 class Edges:
     """Magnitude of Sobel's gradient of the input itself: an edge detector."""
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 (the protocol's)
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:  # noqa: ARG002 (the protocol's)
         """Attributions ≥ 0 shaped like ``inputs``, in their unit; borders are continued by their own values."""
         check_inputs(inputs, targets)
-        slopes = [_slope(inputs.detach(), axis) for axis in range(2, inputs.ndim)]
+        values = inputs.detach().abs() if inputs.is_complex() else inputs.detach()
+        slopes = [_slope(values, axis) for axis in range(2, inputs.ndim)]
         return torch.stack(slopes).square().sum(0).sqrt()
 
     def passes(self, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)

@@ -24,7 +24,7 @@ from audioxai.core import target_scores
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import slices
 from audioxai.xai_methods.calls import input_gradient, require_relu_modules
-from audioxai.xai_methods.path_integral import Integral, IntegralMethod
+from audioxai.xai_methods.path_integral import Integral, IntegralMethod, change_along
 from audioxai.xai_methods.registry import METHODS
 
 ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Softplus, nn.Sigmoid, nn.Tanh)
@@ -32,6 +32,8 @@ MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.
 # Below this difference of a unit, relative to the largest, Δout / Δin is rounding; the gradient is its limit.
 SMALLEST_DIFFERENCE = 1e-6
 LARGEST_GAP = 1e-2
+LARGEST_SHARE = 1e-3
+ROUNDINGS = 64.0
 
 
 @METHODS.register(
@@ -79,7 +81,7 @@ class DeepLift(IntegralMethod):
         with _multipliers(model):
             scores = target_scores(model, torch.cat([inputs, reference]), torch.cat([targets, targets]))
             multiplier = input_gradient(scores[: len(inputs)], inputs)
-        attributions = (multiplier * (inputs.detach() - reference)).detach()
+        attributions = change_along(multiplier, inputs.detach() - reference).detach()
         _require_completeness(attributions, scores.detach())
         return attributions, scores[: len(inputs)].detach() - scores[len(inputs) :].detach()
 
@@ -178,7 +180,10 @@ def _require_completeness(attributions: Tensor, scores: Tensor) -> None:
     of_samples, of_references = scores.chunk(2)
     change = of_samples - of_references
     gap = (attributions.flatten(1).sum(1) - change).abs()
-    broken = gap > LARGEST_GAP * (of_samples.abs() + of_references.abs())
+    # Logits may be large while their change is small, so what is tolerated follows the change and the rounding.
+    rounding = ROUNDINGS * torch.finfo(scores.dtype).eps * (of_samples.abs() + of_references.abs())
+    magnitude = attributions.flatten(1).abs().sum(1)
+    broken = gap > LARGEST_GAP * change.abs() + LARGEST_SHARE * magnitude + rounding
     if bool(broken.any()):
         sample = int(torch.nonzero(broken)[0, 0])
         raise UserError(

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import target_scores
+from audioxai.core import Targets, target_scores
 from audioxai.domains import Domain
 from audioxai.utils.errors import UserError
-from audioxai.xai_methods.calls import attribute_in_calls, input_gradient, prepared, require_finite
-from audioxai.xai_methods.path_integral import call_size, path_sum
+from audioxai.xai_methods.calls import attribute_in_calls, input_gradient, prepared, require_finite, require_real
+from audioxai.xai_methods.path_integral import call_size, change_along, path_sum
 from audioxai.xai_methods.paths import Line, with_noise
 from audioxai.xai_methods.quadrature import Midpoint
 from audioxai.xai_methods.registry import METHODS
@@ -32,7 +32,7 @@ class Saliency:
     torch.Size([1, 1, 2, 3])
     """
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions ≥ 0 shaped like ``inputs``, in logits per unit of the input."""
         return attribute_in_calls(model, inputs, targets, _saliency)
 
@@ -46,7 +46,7 @@ class Saliency:
 class InputXGradient:
     """Input times gradient, x ⊙ ∂F/∂x (Shrikumar et al. 2016); zero wherever the input is zero in its own unit."""
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
         return attribute_in_calls(model, inputs, targets, _input_x_gradient)
 
@@ -60,7 +60,7 @@ def _saliency(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _input_x_gradient(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    return inputs * input_gradient(target_scores(model, inputs, targets), inputs)
+    return change_along(input_gradient(target_scores(model, inputs, targets), inputs), inputs.detach())
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SmoothGrad:
                 f"noise_std is {self.noise_std} and draws is {self.draws}; give a positive one and at least 1 draw"
             )
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions shaped like ``inputs``, in logits per unit of the input."""
         return prepared(model, inputs, targets, self._mean)
 
@@ -99,6 +99,7 @@ class SmoothGrad:
         return len(inputs) * (self.draws + self.score.passes)
 
     def _mean(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        require_real("SmoothGrad", inputs)
         size, rows = call_size(inputs), torch.arange(len(inputs), device=inputs.device)
         score = self.score.of(model, inputs, targets, size)
         unit, one_node = Line(torch.zeros_like(inputs), torch.ones_like(inputs)), Midpoint(1).partition()

@@ -10,7 +10,7 @@ from audioxai.baselines import Baseline, Silence
 from audioxai.domains import Domain
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import slices
-from audioxai.xai_methods.calls import input_gradient
+from audioxai.xai_methods.calls import input_gradient, require_real
 from audioxai.xai_methods.path_integral import (
     Integral,
     IntegralMethod,
@@ -79,7 +79,7 @@ class Idgi(BaselineMethod):
         """Model call by model call; the last point of each waits for the score of the point that follows it."""
         rows = torch.arange(len(line.end), device=line.end.device)
         nodes = torch.linspace(0.0, 1.0, self.gradients, dtype=torch.float64, device=rows.device)
-        total = torch.zeros_like(line.end)
+        total = torch.zeros_like(line.end.real if line.end.is_complex() else line.end)
         waiting: tuple[Tensor, Tensor, Tensor] | None = None
         for one in gradients_along(score, line, rows, nodes, size):
             seen = (one.places, one.scores, _shares(one.gradients))
@@ -96,7 +96,7 @@ class Idgi(BaselineMethod):
 
 def _shares(gradients: Tensor) -> Tensor:
     """Squared gradients divided by their sum, 0 where there is no gradient."""
-    squares = gradients.square()
+    squares = gradients.abs().square() if gradients.is_complex() else gradients.square()
     sums = squares.flatten(1).sum(1).reshape(-1, *[1] * (gradients.ndim - 1))
     return torch.where(sums > 0.0, squares / torch.where(sums > 0.0, sums, 1.0), 0.0)
 
@@ -128,6 +128,7 @@ class GuidedIntegratedGradients(BaselineMethod):
 
     def along(self, score: ScoreFunction, line: Line, size: int) -> Tensor:
         """Gradient by gradient for all samples at once; points are moved in double precision."""
+        require_real("Guided IG", line.end)
         start, end = line.start.double().flatten(1), line.end.double().flatten(1)
         points, total = start.clone(), torch.zeros_like(start)
         for step in range(self.gradients):

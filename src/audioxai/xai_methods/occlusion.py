@@ -7,7 +7,7 @@ from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
-from audioxai.core import target_scores
+from audioxai.core import Targets, target_scores
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.calls import attribute_in_calls
 from audioxai.xai_methods.registry import METHODS
@@ -34,7 +34,7 @@ class Occlusion:
         if self.patches_per_side < 2:
             raise UserError(f"patches_per_side is {self.patches_per_side}; occlusion needs at least 2")
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions shaped like ``inputs``, in logits, constant within a patch."""
         return attribute_in_calls(model, inputs, targets, self._attribute)
 
@@ -54,7 +54,8 @@ class Occlusion:
         def scores(perturbed: Tensor) -> Tensor:
             return target_scores(model, perturbed, targets)
 
-        with torch.inference_mode():
+        # Not in inference mode, whose tensors a model might keep.
+        with torch.no_grad():
             attributions: Tensor = CaptumOcclusion(scores).attribute(
                 inputs.detach(),
                 sliding_window_shapes=window,
@@ -63,4 +64,5 @@ class Occlusion:
                 perturbations_per_eval=1,
             )
         # Captum returns single precision whatever the inputs' is.
-        return attributions.to(inputs.dtype, copy=True)
+        real = attributions.real if attributions.is_complex() else attributions
+        return real.to(inputs.real.dtype if inputs.is_complex() else inputs.dtype, copy=True)

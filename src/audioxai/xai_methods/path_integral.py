@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import Explainer
+from audioxai.core import Explainer, Targets
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
 from audioxai.xai_methods.calls import input_gradient, prepared, require_finite
@@ -55,8 +55,12 @@ class Integral:
 class Integrating(Explainer, Protocol):
     """An explainer that can say how complete its attributions are and what they cost."""
 
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
+        """Attributions, as of :class:`Explainer`."""
+        ...
+
     def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, internal_batch_size: int | None = None
+        self, model: nn.Module, inputs: Tensor, targets: Targets, internal_batch_size: int | None = None
     ) -> Integral:
         """Attributions, the change that they should add up to, and the gradients spent."""
         ...
@@ -73,7 +77,7 @@ class IntegralMethod(ABC):
     def passes(self, inputs: Tensor) -> int:
         """Model passes of one call with these ``inputs``."""
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions of ``inputs`` ``(batch, 1, …)`` for ``targets`` ``(batch,)``, in units of the score.
 
         Raises
@@ -84,7 +88,7 @@ class IntegralMethod(ABC):
         return self._integral(model, inputs, targets, None, with_change=False).attributions
 
     def attribute(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, internal_batch_size: int | None = None
+        self, model: nn.Module, inputs: Tensor, targets: Targets, internal_batch_size: int | None = None
     ) -> Integral:
         """Attributions, the change that they should add up to, and the gradients spent.
 
@@ -108,7 +112,7 @@ class IntegralMethod(ABC):
         return self._integral(model, inputs, targets, internal_batch_size, with_change=True)
 
     def _integral(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int | None, *, with_change: bool
+        self, model: nn.Module, inputs: Tensor, targets: Targets, size: int | None, *, with_change: bool
     ) -> Integral:
         def compute(model: nn.Module, inputs: Tensor, targets: Tensor) -> Integral:
             integral = self.integrate(model, inputs, targets, size or call_size(inputs), with_change=with_change)

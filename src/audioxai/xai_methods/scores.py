@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import checked_logits, target_scores
+from audioxai.core import checked_logits, output_of, target_scores, with_rival
 from audioxai.utils.hardware import slices
 
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
@@ -54,8 +54,9 @@ class Margin:
         runners_up = torch.cat([_runner_up(model, inputs[part], targets[part]) for part in parts])
 
         def margin(points: Tensor, rows: Tensor) -> Tensor:
-            logits, target, other = model(points), targets[rows], runners_up[rows]
-            return _chosen(checked_logits(logits, points, target), target) - _chosen(logits, other)
+            target, other = targets[rows], runners_up[rows]
+            logits = with_rival(checked_logits(output_of(model, points), points, target))
+            return _chosen(logits, target) - _chosen(logits, other)
 
         return margin
 
@@ -71,7 +72,7 @@ class LogOdds:
 
         def log_odds(points: Tensor, rows: Tensor) -> Tensor:
             target = targets[rows]
-            logits = checked_logits(model(points), points, target)
+            logits = with_rival(checked_logits(output_of(model, points), points, target))
             return _chosen(logits, target) - torch.logsumexp(_without(logits, target), 1)
 
         return log_odds
@@ -91,4 +92,5 @@ def _without(logits: Tensor, classes: Tensor) -> Tensor:
 def _runner_up(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     """Class with the largest logit except the target, ``(batch,)``."""
     with torch.no_grad():
-        return _without(checked_logits(model(inputs), inputs, targets), targets).argmax(1)
+        logits = with_rival(checked_logits(output_of(model, inputs), inputs, targets))
+        return _without(logits, targets).argmax(1)

@@ -52,7 +52,7 @@ def whole_numbers(kind: str) -> tuple[Any, ...]:
 def test_completeness_is_quantus(kind: str, baseline: str | float, settings: dict[str, bool]) -> None:
     given = whole_numbers(kind)
     given[3][[1, 3]] += 1.0
-    both = {"perturb_baseline": baseline} | settings
+    both: dict[str, Any] = {"perturb_baseline": baseline} | settings
     expected = call_quantus(quantus.Completeness(**both, **QUIET), *given, seed=3)
     scores = Completeness(**both, seed=3)(*given)
     assert scores.tolist() == np.array(expected, dtype=float).tolist()

@@ -62,12 +62,12 @@ def test_an_all_zero_sample_is_as_quantus_scores_it(kind: str) -> None:
 
 
 def test_a_batch_without_any_attribution_is_refused_there_and_undefined_here() -> None:
-    *rest, attributions = case("image", torch.float32)
+    model, inputs, targets, attributions = case("image", torch.float32)
     nothing = torch.zeros_like(attributions)
     for ours, theirs in PAIRS.values():
         with pytest.raises(AssertionError, match="all equal to zero"):
-            call_quantus(theirs(**QUIET), *rest, nothing)
-        scores = ours()(*rest, nothing)
+            call_quantus(theirs(**QUIET), model, inputs, targets, nothing)
+        scores = ours()(model, inputs, targets, nothing)
         assert bool(scores.isnan().all() | (scores == 0.0).all())
 
 
@@ -77,10 +77,12 @@ def test_a_batch_without_any_attribution_is_refused_there_and_undefined_here() -
 )
 def test_what_is_corrected_a_loud_sample_moves_the_others_there(fixed: complexity.MagnitudeMetric, name: str) -> None:
     ours, theirs = PAIRS[name]
-    *rest, attributions = case("image", torch.float32)
+    model, inputs, targets, attributions = case("image", torch.float32)
     loud = attributions.clone()
     loud[0] *= 1e6
-    before, after = (np.array(call_quantus(theirs(**QUIET), *rest, maps)) for maps in (attributions, loud))
+    before, after = (
+        np.array(call_quantus(theirs(**QUIET), model, inputs, targets, maps)) for maps in (attributions, loud)
+    )
     assert np.abs(after - before)[1:].max() > 0.01
-    np.testing.assert_allclose(ours()(*rest, loud).numpy(), after, rtol=1e-5, atol=1e-5)
-    assert torch.equal(fixed(*rest, loud)[1:], fixed(*rest, attributions)[1:])
+    np.testing.assert_allclose(ours()(model, inputs, targets, loud).numpy(), after, rtol=1e-5, atol=1e-5)
+    assert torch.equal(fixed(model, inputs, targets, loud)[1:], fixed(model, inputs, targets, attributions)[1:])

@@ -1,5 +1,8 @@
 """The reference's faithfulness metrics, within 1e-5 of the installed Quantus for the same seed and batch."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import quantus
@@ -14,7 +17,7 @@ from audioxai.metrics.batch import PassMetric
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError
 
-MODELS = {
+MODELS: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
     "image": (tiny_cnn, (1, 12, 8)),
     "waveform": (tiny_waveform_cnn, (1, 40)),
     "channels": (lambda dtype: Linear(3, 2, 4, 8).to(dtype).eval(), (2, 4, 8)),
@@ -76,7 +79,7 @@ def test_settings(kind: str, name: str, settings: dict[str, bool], softmax: bool
 @pytest.mark.parametrize("features_in_step", [1, 8])
 def test_faithfulness_estimate(kind: str, baseline: str | float, features_in_step: int) -> None:
     case = given(kind)
-    settings = {"features_in_step": features_in_step, "perturb_baseline": baseline}
+    settings: dict[str, Any] = {"features_in_step": features_in_step, "perturb_baseline": baseline}
     ours = faithfulness.FaithfulnessEstimate(seed=SEED, **settings)
     assert_same(ours(*case), call_quantus(quantus.FaithfulnessEstimate(**settings, **QUIET), *case, seed=SEED))
 
@@ -86,7 +89,7 @@ def test_faithfulness_estimate(kind: str, baseline: str | float, features_in_ste
 @pytest.mark.parametrize("features_in_step", [1, 8])
 def test_pixel_flipping(kind: str, baseline: str | float, features_in_step: int) -> None:
     case = given(kind)
-    settings = {"features_in_step": features_in_step, "perturb_baseline": baseline}
+    settings: dict[str, Any] = {"features_in_step": features_in_step, "perturb_baseline": baseline}
     ours = faithfulness.PixelFlipping(seed=SEED, **settings)
     curves = call_quantus(quantus.PixelFlipping(**settings, **QUIET), *case, seed=SEED)
     assert_same(ours.curve(*case), curves)
@@ -107,7 +110,7 @@ def test_infidelity(kind: str, baseline: str | float, sizes: tuple[int, ...], se
 
 
 @pytest.mark.parametrize("settings", [{}, {"abs": True}, {"noise": 0.5}, {"percentages": (5, 33, 90)}])
-def test_road(settings: dict[str, object]) -> None:
+def test_road(settings: dict[str, Any]) -> None:
     model, inputs = Linear(3, 1, 12, 10).float().eval(), draw(6, 1, 12, 10, seed=3, dtype=torch.float32)
     targets = model(inputs).argmax(1)
     case = (model, inputs, targets, draw(6, 1, 12, 10, seed=4, dtype=torch.float32))
@@ -162,10 +165,10 @@ def test_the_size_of_calls_does_not_matter_and_nothing_is_touched(
 ) -> None:
     model, inputs, targets, attributions = given("image")
     counting = Counting(model)
-    before = np.random.get_state()[1].copy()  # noqa: NPY002 (must stay)
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002 (must stay)
     with nothing_touched(counting, inputs, targets, attributions):
         expected = metric(counting, inputs, targets, attributions)
-    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert np.array_equal(before, np.random.get_state(legacy=False)["state"]["key"])  # noqa: NPY002
     assert counting.counter.count == metric.passes(model, inputs)
     assert expected.dtype == torch.float64
     for inputs_a_call in (1, 7):

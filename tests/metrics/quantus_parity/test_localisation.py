@@ -9,7 +9,7 @@ import torch
 from helpers.metric_cases import case
 from helpers.quantus_runs import QUIET, call_quantus
 from helpers.tiny_models import draw
-from torch import Tensor
+from torch import Tensor, nn
 
 from audioxai.compat.quantus.localisation import (
     AttributionLocalisation,
@@ -21,10 +21,11 @@ from audioxai.compat.quantus.localisation import (
     mosaic_masks,
 )
 from audioxai.metrics import localisation
+from audioxai.metrics.batch import PassMetric
 from audioxai.utils.errors import UserError
 
 KINDS = pytest.mark.parametrize("kind", ["image", "waveform"])
-PAIRS = {
+PAIRS: dict[str, tuple[type[PassMetric], Any, dict[str, Any]]] = {
     "mass": (RelevanceMassAccuracy, quantus.RelevanceMassAccuracy, {}),
     "rank": (RelevanceRankAccuracy, quantus.RelevanceRankAccuracy, {}),
     "pointing": (PointingGame, quantus.PointingGame, {}),
@@ -41,12 +42,12 @@ PAIRS = {
 EVERY = pytest.mark.parametrize("name", PAIRS)
 
 
-def masked_case(kind: str) -> tuple[Any, Tensor]:
+def masked_case(kind: str) -> tuple[tuple[nn.Module, Tensor, Tensor, Tensor], Tensor]:
     """Model, inputs, targets and attributions without ties; masks of about a third of the cells."""
-    *rest, attributions = case(kind, torch.float32)
+    model, inputs, targets, attributions = case(kind, torch.float32)
     attributions = draw(*attributions.shape, seed=11, dtype=torch.float32)
     assert len(attributions.unique()) == attributions.numel()
-    return (*rest, attributions), draw(*attributions.shape, seed=7) > 0.4
+    return (model, inputs, targets, attributions), draw(*attributions.shape, seed=7) > 0.4
 
 
 @EVERY
@@ -92,11 +93,11 @@ def test_signed_relevance_that_cancels_has_a_mass_beyond_one_and_the_corrected_o
 
 
 def test_the_reference_breaks_ties_by_its_sort_and_the_corrected_rank_by_their_mean() -> None:
-    given, masks = masked_case("image")
-    tied = given[3].round()
-    scores = RelevanceRankAccuracy()(*given[:3], tied, masks)
-    torch.testing.assert_close(scores, localisation.RelevanceRank()(*given[:3], tied, masks), rtol=0, atol=0)
-    expected = call_quantus(quantus.RelevanceRankAccuracy(**QUIET), *given[:3], tied, masks=masks)
+    (model, inputs, targets, attributions), masks = masked_case("image")
+    tied = (model, inputs, targets, attributions.round())
+    scores = RelevanceRankAccuracy()(*tied, masks)
+    torch.testing.assert_close(scores, localisation.RelevanceRank()(*tied, masks), rtol=0, atol=0)
+    expected = call_quantus(quantus.RelevanceRankAccuracy(**QUIET), *tied, masks=masks)
     assert np.abs(scores.numpy() - expected).max() > 1e-3
 
 

@@ -8,7 +8,7 @@ import quantus
 import torch
 from helpers.metric_cases import Gradient, case
 from helpers.quantus_runs import QUIET, call_quantus
-from helpers.tiny_models import Counting, nothing_touched, with_hooks_and_marks
+from helpers.tiny_models import Counting, layers_of, nothing_touched, with_hooks_and_marks
 from torch import nn
 
 from audioxai.compat.quantus.randomisation import MPRT, EfficientMPRT, RandomLogit, SmoothMPRT
@@ -58,7 +58,7 @@ def test_mprt_is_quantus(kind: str, seed: int) -> None:
 @pytest.mark.parametrize(("nr_samples", "noise_magnitude"), [(1, 0.1), (6, 0.1), (3, 0.5)])
 def test_smooth_mprt_is_quantus(kind: str, seed: int, nr_samples: int, noise_magnitude: float) -> None:
     given = case(kind, torch.float32)
-    settings = {"nr_samples": nr_samples, "noise_magnitude": noise_magnitude, "seed": seed}
+    settings: dict[str, Any] = {"nr_samples": nr_samples, "noise_magnitude": noise_magnitude, "seed": seed}
     theirs = quantus.SmoothMPRT(return_average_correlation=True, **settings, **QUIET)
     # It divides the array that it is given in place, hence the helper's copy; and explains by its own gradient.
     expected = reference(theirs, given, seed, explain_func_kwargs={"method": "Gradient"})
@@ -103,14 +103,14 @@ def test_what_is_corrected_layers_of_one_shape_are_drawn_alike_there() -> None:
 
     class Watching(Gradient):
         def __call__(self, model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-            seen[:] = [model[1].weight.detach().clone(), model[2].weight.detach().clone()]
+            seen[:] = [layers_of(model)[layer].weight.detach().clone() for layer in (1, 2)]
             return super().__call__(model, inputs, targets)
 
     inputs, targets = torch.rand(2, 1, 6, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1])
     MPRT(Watching())(model, inputs, targets, inputs)
     assert torch.equal(*seen)
     *_, last = cascade(model, 0)
-    assert not torch.equal(last[1].weight, last[2].weight)
+    assert not torch.equal(layers_of(last)[1].weight, layers_of(last)[2].weight)
 
 
 def test_what_is_corrected_the_model_as_it_is_counts_as_randomised_there() -> None:

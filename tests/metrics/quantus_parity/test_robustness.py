@@ -8,7 +8,7 @@ import quantus
 import torch
 from helpers.metric_cases import Gradient, case
 from helpers.quantus_runs import QUIET, call_quantus
-from helpers.tiny_models import Counting, Function, draw, nothing_touched, with_hooks_and_marks
+from helpers.tiny_models import Counting, Function, draw, layers_of, nothing_touched, with_hooks_and_marks
 
 from audioxai.compat.quantus.robustness import (
     AvgSensitivity,
@@ -49,14 +49,14 @@ def test_has_quantus_bounds(lower_bound: float) -> None:
     given = case("image", torch.float32)
     for name in ("average sensitivity", "maximum sensitivity"):
         ours, theirs = PAIRS[name]
-        settings = {"nr_samples": 4, "lower_bound": lower_bound}
+        settings: dict[str, Any] = {"nr_samples": 4, "lower_bound": lower_bound}
         expected = call_quantus(theirs(**settings, **QUIET), *given, explainer=Gradient())
         np.testing.assert_allclose(ours(Gradient(), **settings)(*given).numpy(), expected, rtol=1e-5)
 
 
 def test_has_quantus_deviation() -> None:
     given = case("waveform", torch.float32)
-    settings = {"nr_samples": 4, "perturb_mean": 0.1, "perturb_std": 0.5}
+    settings: dict[str, Any] = {"nr_samples": 4, "perturb_mean": 0.1, "perturb_std": 0.5}
     expected = call_quantus(quantus.LocalLipschitzEstimate(**settings, **QUIET), *given, explainer=Gradient())
     scores = LocalLipschitzEstimate(Gradient(), **settings)(*given)
     np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-5)
@@ -68,9 +68,9 @@ def test_a_changed_prediction_and_cells_of_nothing_are_as_in_quantus() -> None:
     inputs[3, 0, 1] = 0.0
     with torch.no_grad():  # sample 0 at the border between its two likeliest classes
         high = model(inputs).topk(2).values[0]
-        model[-1].bias[model(inputs)[0].argmax()] -= high[0] - high[1] - 1e-4
+        layers_of(model)[-1].bias[model(inputs)[0].argmax()] -= high[0] - high[1] - 1e-4
     given = (model, inputs, targets, attributions)
-    settings = {"nr_samples": 30, "eps_min": 1e-3}
+    settings: dict[str, Any] = {"nr_samples": 30, "eps_min": 1e-3}
     expected = call_quantus(quantus.RelativeInputStability(**settings, **QUIET), *given, explainer=Gradient())
     assert 0 < np.isnan(expected).sum() < 5
     scores = RelativeInputStability(Gradient(), **settings)(*given)

@@ -98,6 +98,7 @@ class Infidelity(_BoxInfidelity):
 
     label: ClassVar[str] = "Infidelity"
     source: ClassVar[str] = "Yeh et al. 2019, Eq. 1"
+    complex_inputs: ClassVar[bool] = False
 
     def contributions(self, batch: Batch, attributions: Tensor) -> Tensor:
         """I ⊙ a."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
+from audioxai.core import with_rival
 from audioxai.metrics.batch import Batch, PassMetric, Reading, predicted_class, target_probability
 from audioxai.metrics.engine import Scoring
 from audioxai.metrics.faithfulness.ranking import feature_relevance, removed_inputs
@@ -35,7 +36,7 @@ def soft_mask(attributions: Tensor) -> Tensor:
 
 def other_probability(logits: Tensor, targets: Tensor) -> Tensor:
     """1 − p, ``(n,)``, as a sum over the other classes, which stays above 0 where p rounds to 1."""
-    return logits.double().softmax(1).scatter(1, targets[:, None], 0.0).sum(1)
+    return with_rival(logits).double().softmax(1).scatter(1, targets[:, None], 0.0).sum(1)
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,14 @@ class _MaskMetric(PassMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in ``score_range``, NaN where the mask is empty."""
-        mask, reading = soft_mask(attributions).to(batch.inputs), type(self).reading
+        mask, reading = (
+            soft_mask(attributions).to(batch.inputs.device, batch.inputs.dtype.to_real()),
+            type(self).reading,
+        )
         whole = batch.plain(reading)
-        masked = batch.responses(lambda samples, _: self.masked(batch, samples, mask[samples]), 1, reading)
+        masked = batch.responses(
+            lambda samples, _: self.masked(batch, samples, mask[samples].to(batch.inputs)), 1, reading
+        )
         yield [whole.work, masked.work]
         scores = self.compared(whole.values[:, 0].double(), masked.values[:, 0].double())
         return torch.where(mask.flatten(1).amax(1) > 0.0, scores, torch.nan)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audioxai.core import with_rival
 from audioxai.metrics.batch import Batch, Perturbation
 from audioxai.metrics.engine import Scoring
 from audioxai.metrics.faithfulness.ranking import check_fractions, counts_of, feature_count, places, ranks_features
@@ -21,7 +22,7 @@ RELATIVE_RESIDUAL = 1e-9
 
 def is_predicted(logits: Tensor, targets: Tensor) -> Tensor:
     """1 where the target is the predicted class, else 0, ``(n,)``."""
-    return (logits.argmax(1) == targets).to(logits.dtype)
+    return (with_rival(logits).argmax(1) == targets).to(logits.dtype)
 
 
 @metric("road")
@@ -53,6 +54,7 @@ class Road(CurveMetric):
 
     label: ClassVar[str] = "ROAD"
     family: ClassVar[str] = "faithfulness"
+    complex_inputs: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     source: ClassVar[str] = "Rong et al. 2022"
@@ -84,7 +86,11 @@ class Road(CurveMetric):
         inputs, features = batch.inputs, feature_count(batch.inputs)
         counts = counts_of(self.fractions, features).clamp(max=features - 1).to(place.device)
         shape = tuple(inputs.shape[1:])
-        noise = Patterns(inputs, ("imputation", self.seed), lambda random: torch.randn(shape, generator=random))
+
+        def normal(random: torch.Generator) -> Tensor:
+            return torch.randn(shape, generator=random, dtype=torch.float32)
+
+        noise = Patterns(inputs, ("imputation", self.seed), normal)
         strength = self.noise_std * inputs.flatten(1).std(1, correction=0).reshape(-1, *[1] * (inputs.ndim - 1))
 
         def impute(samples: Tensor, runs: Tensor) -> Tensor:
