@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioxai.testing.methods import state_of
+from audioxai.testing.methods import drawn, state_of
 from audioxai.testing.methods import untouched as nothing_touched
 
 __all__ = ["nothing_touched", "state_of"]
@@ -22,16 +22,7 @@ def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tens
 
 def seeded(model: Model, seed: int = 0, dtype: torch.dtype = torch.float64) -> Model:
     """The model in evaluation mode, every parameter and running statistic drawn from ``seed``."""
-    random = torch.Generator().manual_seed(seed)
-    model.to(dtype).eval()
-    with torch.no_grad():
-        for name, value in [*model.named_parameters(), *model.named_buffers()]:
-            if not value.is_floating_point():
-                continue
-            fan_in = max(1, value[0].numel()) if value.ndim > 1 else 4
-            value.copy_(torch.randn(value.shape, generator=random, dtype=torch.float64) * (2.0 / fan_in) ** 0.5)
-            if name.endswith("running_var"):
-                value.abs_().add_(0.5)
+    drawn(model.to(dtype).eval(), seed)
     return model
 
 
