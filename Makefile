@@ -1,8 +1,8 @@
-# `make demo` answers the research question, `make test` shows that it can be believed.
+# `make demo` answers the research questions, `make test` shows that it can be believed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 AUDIO ?= auto
 IMAGES ?= auto
-PROFILE ?= quick
+PROFILE ?= first
 BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 

@@ -7,6 +7,11 @@ from types import ModuleType
 
 import pytest
 from helpers.tiny_data import write_class_folders, write_digit_images, write_spoken_digits
+from hypothesis import HealthCheck, settings
+
+# How fast the machine is says nothing of what is tested.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -289,3 +289,17 @@ def test_silence_of_a_waveform_stays_silent_under_noise() -> None:
     silent = torch.zeros(1, 1, 500, dtype=torch.float64)
     assert not SpeechShapedNoise.of(WAVEFORMS)(silent).any()
     assert Waveform(500, 1.0).silence_value == 0.0
+
+
+def test_a_smoothed_spectrum_keeps_the_tilt_and_loses_the_lines() -> None:
+    times_s = torch.arange(8_000, dtype=torch.float64) / 8_000
+    clip = torch.sin(2 * torch.pi * 1_000 * times_s)[None, None]
+    lines, smooth = (
+        SpeechShapedNoise.of(clip, smoothing_octaves=octaves).gains.values.double() for octaves in (0.0, 1.0)
+    )
+    assert float(lines[1_000] / lines[900]) > 1e3
+    for frequency_hz in (800, 1_000, 1_300):
+        first, after = int(frequency_hz / 2**0.5), int(frequency_hz * 2**0.5) + 2
+        due = float(lines[first:after].square().mean().sqrt())
+        assert float(smooth[frequency_hz]) == pytest.approx(due, rel=1e-6)
+    assert float(smooth[500] / smooth[1_000]) < 1e-3

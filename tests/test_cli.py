@@ -2,16 +2,19 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import soundfile
 import yaml
 
+import audioxai as ax
 from audioxai import __version__, cli
 from audioxai.metrics import METRICS
 from audioxai.studies.command import declared_studies
@@ -79,7 +82,7 @@ def test_the_installed_entry_point_ends_with_the_exit_code(tmp_path: Path) -> No
         (["explain"], ("sounds",)),
         (["explain", "x.wav"], ("--model",)),
         (["explain", "x.wav", "--model", "m.pt"], ("m.pt",)),
-        (["explain", "x.wav", "--model", "m.safetensors", "--gradients", "many"], ("--gradients", "'many'")),
+        (["explain", "x.wav", "--model", "m.safetensors", "--budget", "many"], ("--budget", "'many'")),
         (["evaluate", "x", "--mdoel", "m"], ("--model",)),
         (["methods", "extra"], ("extra",)),
         (["prepare", "--datasets", "mnits"], ("'mnits'", "did you mean 'mnist'")),
@@ -154,13 +157,60 @@ def test_explain_writes_a_folder_per_sound(
     assert run_command(cli.dispatch, ["explain", *sounds, *options, "--out", str(tmp_path / "out")]) == 0
     out, error = capsys.readouterr()
     assert error == ""
-    assert [line.split(": ")[0] for line in out.splitlines()] == sounds
+    *lines, last = out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["00.wav", "01.wav"]
+    assert last.endswith(str(tmp_path / "out" / "index.html"))
     for name in ("00", "01"):
         suffixes = {path.suffix for path in (tmp_path / "out" / name).iterdir()}
-        assert suffixes == {".png", ".npz", ".json", ".flac"}
+        assert suffixes == {".html", ".png", ".npz", ".json", ".wav"}
+    index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert all(f'href="{name}/index.html"' in index for name in ("00", "01"))
     assert run_command(cli.dispatch, ["explain", *sounds, *options[:-1], "7", "--out", str(tmp_path / "no")]) == 2
     assert "0…2" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_explain_goes_on_where_it_was_stopped_and_does_not_explain_twice(
+    factory: str, sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    from audioxai import explain_files
+
+    explained: list[str] = []
+    whole = ax.explain
+
+    def counted(sound: Path, *arguments: Any, **options: Any) -> Any:
+        explained.append(sound.name)
+        if len(explained) == 4:
+            raise KeyboardInterrupt
+        return whole(sound, *arguments, **options)
+
+    monkeypatch.setattr(explain_files, "explain", counted)
+    options = ["--model", factory, "--sample-rate", "8000", "--method", "saliency", "--no-trust", "--compare", "0"]
+    command = ["explain", str(sounds_folder / "rain"), *options, "--out", str(tmp_path / "out")]
+    assert run_command(cli.dispatch, command) == 130
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert run_command(cli.dispatch, command) == 0
+    assert sorted(explained) == sorted([*(f"{number:02}.wav" for number in range(10)), "03.wav"])
+    before = len(explained)
+    assert run_command(cli.dispatch, command) == 0
+    assert len(explained) == before
+    assert "10 were there already" in capsys.readouterr().out
+    assert run_command(cli.dispatch, [*command, "--seed", "1"]) == 0
+    assert len(explained) == before + 10
+
+
+def test_a_sound_that_cannot_be_used_does_not_stop_the_others(
+    factory: str, sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sounds"
+    shutil.copytree(sounds_folder / "rain", folder)
+    (folder / "broken.wav").write_bytes(b"RIFF nothing")
+    options = ["--model", factory, "--sample-rate", "8000", "--method", "saliency", "--no-trust", "--compare", "0"]
+    assert run_command(cli.dispatch, ["explain", str(folder), *options, "--out", str(tmp_path / "out")]) == 2
+    out, error = capsys.readouterr()
+    assert len(out.splitlines()) == 11
+    assert "broken.wav" in error
+    assert "broken.wav" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
 def test_two_sounds_of_one_name_do_not_overwrite_each_other(
@@ -169,7 +219,7 @@ def test_two_sounds_of_one_name_do_not_overwrite_each_other(
     sounds = [str(sounds_folder / name / "00.wav") for name in ("bell", "crow")]
     options = ["--model", factory, "--sample-rate", "8000", "--method", "saliency", "--out", str(tmp_path / "out")]
     assert run_command(cli.dispatch, ["explain", *sounds, *options]) == 2
-    assert "called 00" in capsys.readouterr().err
+    assert "same folder 00" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -201,9 +251,9 @@ def test_train_prints_where_the_model_lies_and_then_finds_it(
     assert weights.stat().st_mtime_ns == before
     # The same file is a model for explain.
     sound = next((data / "spoken_digits").rglob("3_01_0.wav"))
-    options = ["--model", str(weights), "--gradients", "8", "--target", "3", "--out", str(tmp_path / "out")]
+    options = ["--model", str(weights), "--budget", "8", "--target", "3", "--out", str(tmp_path / "out")]
     assert run_command(cli.dispatch, ["explain", str(sound), *options]) == 0
-    samples, rate_hz = soundfile.read(next((tmp_path / "out").rglob("*.flac")))
+    samples, rate_hz = soundfile.read(next((tmp_path / "out").rglob("original.wav")))
     assert (rate_hz, len(samples)) == (16_000, 16_000)
 
 
@@ -227,3 +277,29 @@ def test_training_that_cannot_be_is_one_line(
     assert error.count("\n") == 1
     assert all(word in error for word in words), error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["train", "--threads", "0"], "threads is 0"),
+        (["train", "--threads", "99999999999"], "threads is 99999999999"),
+        (["train", "--checkpoints", "/dev/null"], "checkpoints is '/dev/null'"),
+        (["evaluate", "clips", "--model", "m", "--budget", "0"], "'0' is no positive whole number"),
+        (["evaluate", "clips", "--model", "m", "--sample-rate", "-5"], "'-5' is no positive whole number"),
+        (["evaluate", "clips", "--model", "m", "--out", "/dev/null/x.csv"], "out is '/dev/null'"),
+        (["evaluate", "clips", "--model", "m", "--out", "/"], "out is '/', which is a folder"),
+        (["explain", "a.wav", "--model", "m", "--out", "/dev/null"], "out is '/dev/null'"),
+        (["report", "--output", "/dev/null/x"], "output is '/dev/null'"),
+        (["report", "--output", "/"], "output is '/', which is a folder"),
+    ],
+)
+def test_options_are_judged_before_any_work(
+    argv: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(cli.dispatch, argv) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

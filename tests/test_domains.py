@@ -17,15 +17,18 @@ from audioxai.domains import (
     ErbBands,
     Invertible,
     LogMel,
+    Mask,
     Pixels,
     Stft,
     Waveform,
     erb_rate,
     erb_rate_to_hz,
     hz_to_mel,
+    in_stft_cells,
     mel_filters,
     mel_to_hz,
 )
+from audioxai.domains.mask import Scale
 from audioxai.utils.errors import UserError
 
 # Sample rate, duration and window: production's, and some where neither window nor hop is a round number.
@@ -130,6 +133,7 @@ EVERY_DOMAIN = (
     Stft(8_000, 1.0),
     ErbBands(8_000, 1.0, bands=8),
     LogMel(8_000, 1.0, 32, 32),
+    Mask.of(8_000, 1.0),
     Pixels(4, 5),
 )
 
@@ -149,6 +153,30 @@ def test_every_domain_keeps_its_promises(domain: Domain) -> None:
     assert domain.value_range[0] <= domain.silence_value < domain.value_range[1]
     assert tuple(len(axis.coordinates) for axis in domain.axes()) == domain.shape
     assert all(np.all(np.diff(axis.coordinates) > 0) for axis in domain.axes())
+
+
+@pytest.mark.parametrize("scale", ["mel", "erb"])
+def test_cells_of_a_mask_have_the_power_of_their_bins(scale: Scale) -> None:
+    domain = Mask(4_000, 0.2, bands=6, frames=5, scale=scale)
+    clip = 0.1 * torch.randn(1, 1, 800, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    power = domain.stft.analysis(clip)[0, 0].abs().square().numpy()
+    (bands_hz, frames_s), (bins_hz, columns_s) = (
+        [axis.coordinates for axis in one.axes()] for one in (domain, domain.stft)
+    )
+    expected = np.zeros((6, 5))
+    for band in range(6):
+        for frame in range(5):
+            across = np.interp(bins_hz, bands_hz, np.eye(6)[band])
+            along = np.interp(columns_s, frames_s, np.eye(5)[frame])
+            expected[band, frame] = 10 * np.log10((across[:, None] * along * power).sum() / along.sum())
+    np.testing.assert_allclose(domain.analysis(clip)[0, 0].numpy(), expected, rtol=1e-9)
+
+
+def test_bands_of_a_mask_by_mel_weigh_as_those_of_a_spectrogram() -> None:
+    mask, levels = Mask(8_000, 1.0, 32, 33), LogMel(8_000, 1.0, 32, 33)
+    values = torch.rand(1, 1, 32, 33, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    stft = mask.stft
+    torch.testing.assert_close(in_stft_cells(values, mask, stft), in_stft_cells(values, levels, stft))
 
 
 @pytest.mark.parametrize("frequency_hz", [125.0, 500.0, 1_000.0, 2_500.0, 3_500.0])

@@ -12,7 +12,9 @@ import soundfile
 
 ROOT = Path(__file__).resolve().parents[1]
 HOW_TOS = ROOT / "docs" / "how-to"
-PAGES = [*sorted(HOW_TOS.glob("*.md")), ROOT / "README.md"]
+# Pages whose reader has files of their own.
+OF_USERS = (ROOT / "README.md", ROOT / "docs" / "explain_your_model.md")
+PAGES = [*sorted(HOW_TOS.glob("*.md")), *OF_USERS]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STUDY = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The files that the README's reader has.
@@ -51,7 +53,7 @@ def own_files(folder: Path) -> None:
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     code = code_of(page)
     assert code.strip()
-    if page.stem == "README":
+    if page in OF_USERS:
         own_files(tmp_path)
     program = f"{PREAMBLE}exec(compile(Path({str(tmp_path / 'page.py')!r}).read_text(), {str(page)!r}, 'exec'))"
     (tmp_path / "page.py").write_text(code, encoding="utf-8")

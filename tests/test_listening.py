@@ -15,13 +15,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from audioxai.domains import ErbBands, LogMel, Pixels, Stft, Waveform, mel_filters
+from audioxai.domains import (
+    Domain,
+    ErbBands,
+    LogMel,
+    Pixels,
+    Stft,
+    Waveform,
+    audible,
+    in_stft_cells,
+    matching_stft,
+    mel_filters,
+)
 from audioxai.listening import (
     Heard,
     Parts,
     SoftMask,
+    kept_from_percent,
     loudness_lkfs,
     loudness_matched,
+    ordered_bins,
     separate,
     write_heard,
     write_sounds,
@@ -541,3 +554,17 @@ def test_one_call_says_where_nothing_is_kept_and_writes_nothing_of_what_does_not
         with pytest.raises(UserError, match="have shape"):
             write_sounds(tmp_path / "new", "clip", *wrong, MEL)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("domain", [Stft(RATE_HZ, 0.1), LogMel(RATE_HZ, 0.1, bands=6, frames=5)])
+def test_bins_are_kept_in_the_order_of_their_relevance(domain: Domain) -> None:
+    """Slow twin: for every percentage, the bins are taken one by one from a sorted list; ties by their place."""
+    relevance = torch.randn(1, 1, *domain.shape, generator=torch.Generator().manual_seed(0)).round(decimals=1)
+    stft = matching_stft(domain)
+    spread = in_stft_cells(relevance.double(), audible(domain), stft).flatten().tolist()
+    places = sorted(range(len(spread)), key=lambda place: (-spread[place], place))
+    found = kept_from_percent(relevance, domain).ravel()
+    for percent in (1, 5, 17, 50, 99, 100):
+        kept = set(places[: max(1, round(percent / 100 * len(places)))])
+        assert set(np.flatnonzero(found <= percent).tolist()) == kept
+    assert ordered_bins(relevance, domain).tolist() == places

@@ -4,6 +4,7 @@ import cmath
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -12,12 +13,14 @@ from helpers.model_zoo import DOMAINS, ZOO, inputs_of, of_method, of_metric, pla
 from helpers.tiny_models import draw
 from torch import Tensor, nn
 
-from audioxai.api import Outputs, evaluate, explain, load_model
+from audioxai.api import explain
 from audioxai.baselines import Constant, Silence
 from audioxai.core import target_scores
 from audioxai.domains import LogMel
+from audioxai.evaluation import evaluate
 from audioxai.metrics import METRICS
 from audioxai.models import LogitsOfProbabilities, build
+from audioxai.models.loading import Outputs, load_model
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
 from audioxai.xai_methods.gradients import Saliency
@@ -49,7 +52,7 @@ def test_half_precision_is_refused_and_not_scored() -> None:
     assert {of_metric(name, ZOO["bfloat16"]) for name in METRICS} == {"refused"}
 
 
-@pytest.mark.parametrize("model", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("model", ["softmax", "sigmoid", "sigmoid, frozen"])
 def test_probabilities_are_refused_wherever_the_model_is_used(model: str) -> None:
     free = {name for name, entry in METHODS.items() if entry.role == "control" and name != "grad_x_level"}
     assert {name for name in METHODS if of_method(name, ZOO[model]) != "refused"} == free
@@ -193,7 +196,7 @@ def test_probabilities_are_explained_once_they_are_said_to_be_some(kind: Outputs
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-def test_certain_probabilities_have_finite_logits(kind: str) -> None:
+def test_certain_probabilities_have_finite_logits(kind: Literal["softmax", "sigmoid"]) -> None:
     certain = LogitsOfProbabilities(nn.Identity(), kind)(torch.tensor([[0.0, 1.0]]))
     assert bool(certain.isfinite().all())
     assert int(certain.argmax()) == 1

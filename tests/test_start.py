@@ -1,5 +1,6 @@
 """Importing the package and asking for help load no heavy package, so that both take a fraction of a second."""
 
+import os
 import subprocess
 import sys
 
@@ -31,3 +32,12 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
 
 def test_what_is_heavy_would_be_seen() -> None:
     assert "torch" in loaded("from audioxai.models import build")
+
+
+def test_a_backend_of_a_notebook_that_is_not_there_stops_nothing() -> None:
+    """``!audioxai`` in a hosted notebook inherits an MPLBACKEND that names a module of the notebook's own."""
+    environment = os.environ | {"MPLBACKEND": "module://no_such_module.backend_inline"}
+    program = "import audioxai.xai_methods, audioxai.report.canvas; from audioxai import cli; cli.dispatch(['--help'])"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage" in done.stdout

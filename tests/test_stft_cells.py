@@ -8,6 +8,7 @@ from helpers.tiny_models import draw
 from audioxai.domains import (
     ErbBands,
     LogMel,
+    Mask,
     Pixels,
     Stft,
     Waveform,
@@ -22,7 +23,13 @@ from audioxai.utils.errors import UserError
 
 RATE_HZ = 8_000
 MEL = LogMel(RATE_HZ, 0.25, bands=12, frames=10, window_s=0.05)
-DOMAINS = (Waveform(RATE_HZ, 0.25), Stft(RATE_HZ, 0.25, window_s=0.02), ErbBands(RATE_HZ, 0.25, 6), MEL)
+DOMAINS = (
+    Waveform(RATE_HZ, 0.25),
+    Stft(RATE_HZ, 0.25, window_s=0.02),
+    ErbBands(RATE_HZ, 0.25, 6),
+    MEL,
+    Mask(RATE_HZ, 0.25, 12, 10),
+)
 EVERY = pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
 # Of another window than any of them.
 ELSEWHERE = Stft(RATE_HZ, 0.25, window_s=0.04)

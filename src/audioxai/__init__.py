@@ -12,12 +12,12 @@ __version__ = "0.2.0"
 
 # Public name → where it is; read when it is first used, so that importing the package costs nothing.
 _PUBLIC = {
-    "Explanation": "audioxai.api:Explanation",
-    "Model": "audioxai.api:Model",
-    "Scores": "audioxai.api:Scores",
-    "evaluate": "audioxai.api:evaluate",
+    "Explanation": "audioxai.explanation:Explanation",
+    "Model": "audioxai.models.loading:Model",
+    "Scores": "audioxai.evaluation:Scores",
+    "evaluate": "audioxai.evaluation:evaluate",
     "explain": "audioxai.api:explain",
-    "load_model": "audioxai.api:load_model",
+    "load_model": "audioxai.models.loading:load_model",
     "methods": "audioxai.xai_methods",
     "metrics": "audioxai.metrics",
     "baselines": "audioxai.baselines",

@@ -1,13 +1,18 @@
 """``audioxai``: explain clips, evaluate methods, run studies. Heavy imports happen when a command is known."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audioxai.utils.commands import OneLineParser, completion_script, run_command
 from audioxai.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from audioxai.models.loading import Model
 
 PROGRAM = "audioxai"
 
@@ -33,70 +38,147 @@ def _parser(name: str) -> argparse.ArgumentParser:
     )
 
 
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no positive whole number")
+    return int(text)
+
+
 def _model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        required=True,
+        help="Hugging Face id or folder; checkpoint (.safetensors); package.module:factory or file.py:factory; file of "
+        "TorchScript, torch.export, ONNX or TFLite",
+    )
+    group.add_argument("--sample-rate", type=_positive, metavar="HZ", help="its rate, where it does not state it")
+    group.add_argument("--duration", type=float, metavar="S", help="length of its clips, where it takes one only")
+    group.add_argument("--class-names", nargs="+", metavar="NAME", help="names of its classes, in their order")
+    group.add_argument(
+        "--outputs", choices=("logits", "softmax", "sigmoid"), help="what it returns; asked for where nothing tells"
+    )
+    group.add_argument(
+        "--activation", choices=("softmax", "sigmoid"), help="what makes its logits probabilities (softmax)"
+    )
+    group.add_argument("--output", metavar="KEY", help="which of its outputs holds the scores, by name or position")
+    group.add_argument("--pool", choices=("mean", "max"), help="what becomes of scores per frame (mean)")
+    group.add_argument("--frame-axis", type=int, choices=(1, 2), help="axis of the scores that is time")
+    group.add_argument("--weights", help="safetensors file with the weights of a factory's module")
+    group.add_argument("--prompts", nargs="+", metavar="TEXT", help="classes of a model of sounds and texts (CLAP)")
+    group.add_argument("--similar-to", metavar="SOUND", help="explain the similarity of its embeddings to this sound's")
+    group.add_argument("--revision", help="branch, tag or commit of a Hugging Face id")
+    group.add_argument("--trust-remote-code", action="store_true", help="let code that comes with the model run")
+
+
+def _loaded(options: argparse.Namespace) -> "Model":
+    from audioxai.clips import clip_of
+    from audioxai.models.loading import load_model
+
+    return load_model(
+        options.model,
+        sample_rate=options.sample_rate,
+        duration_s=options.duration,
+        class_names=options.class_names or (),
+        weights=options.weights,
+        outputs=options.outputs,
+        activation=options.activation,
+        output=int(options.output) if (options.output or "").isdecimal() else options.output,
+        pool=options.pool,
+        frame_axis=options.frame_axis,
+        similar_to=None if options.similar_to is None else clip_of(options.similar_to),
+        prompts=options.prompts or (),
+        revision=options.revision,
+        trust_remote_code=options.trust_remote_code,
+    )
+
+
+def _explaining_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", required=True, help="checkpoint (.safetensors), package.module:factory or file.py:factory"
+        "--domain", choices=("auto", "mask", "model", "waveform"), default="auto", help="where attributions live (auto)"
     )
     parser.add_argument(
-        "--sample-rate", type=int, help="rate of the model in Hz, where its checkpoint does not state it"
+        "--budget", type=_positive, help="gradients that a method may take, or passes of one without (32 and 400)"
     )
-    parser.add_argument("--gradients", type=int, default=32, help="gradients that a method may take (32)")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
 
 
 def _explain_parser() -> argparse.ArgumentParser:
     parser = _parser("explain")
-    parser.add_argument("sounds", nargs="+", help="sound files")
+    parser.add_argument("sounds", nargs="+", help="sound files, and folders of them")
     _model_options(parser)
     parser.add_argument("--target", help="class to explain, by name or index; the predicted one if not given")
-    parser.add_argument("--method", default="auto", help="explanation method; see audioxai methods")
-    parser.add_argument("--out", default="explanations", help="folder for pictures, sounds and numbers (explanations)")
+    parser.add_argument("--method", default="auto", help="explanation method (auto); see audioxai methods")
+    _explaining_options(parser)
+    parser.add_argument("--compare", type=int, default=2, help="other probable classes to explain beside it (2)")
+    parser.add_argument("--windows", type=int, default=1, help="windows of a long recording to explain (1)")
+    parser.add_argument("--at", type=float, nargs="+", metavar="S", help="where the windows begin, instead")
+    parser.add_argument("--no-trust", action="store_true", help="do not measure how far to believe the explanation")
+    parser.add_argument("--out", default="explanations", help="folder for the pages (explanations)")
     return parser
 
 
 def _explain(argv: list[str]) -> None:
     options = _explain_parser().parse_args(argv)
-    from audioxai.api import explain, load_model
+    from audioxai.explain_files import explain_files
+    from audioxai.utils.files import require_folder
 
-    stems = [Path(sound).stem for sound in options.sounds]
-    again = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if again is not None:
-        raise UserError(
-            f"several sounds are called {again}, and each gets a folder of its name; explain them one by one"
-        )
-    model = load_model(options.model, sample_rate=options.sample_rate)
-    target = int(options.target) if options.target is not None and options.target.isdecimal() else options.target
-    for sound in map(Path, options.sounds):
-        explanation = explain(
-            sound, model, target=target, method=options.method, gradients=options.gradients, seed=options.seed
-        )
-        written = explanation.save(Path(options.out) / sound.stem)
-        print(f"{sound}: {explanation.label} ({explanation.score:.2f}), by {explanation.method}: {written[1]}")
+    require_folder("out", Path(options.out))
+    outcome = explain_files(
+        options.sounds,
+        _loaded(options),
+        options.out,
+        progress=True,
+        command=lambda sound: shlex.join([PROGRAM, "explain", sound, *_without(argv, options.sounds)]),
+        target=int(options.target) if options.target is not None and options.target.isdecimal() else options.target,
+        method=options.method,
+        domain=options.domain,
+        budget=options.budget,
+        compare=options.compare,
+        windows=options.at or options.windows,
+        trust=not options.no_trust,
+        seed=options.seed,
+    )
+    for entry in outcome.entries:
+        verdict = f": {entry.verdict}" if entry.verdict else ""
+        print(f"{entry.file}: {entry.explained} ({entry.probability:.2f}){verdict}")
+    if outcome.kept:
+        print(f"{outcome.kept} were there already")
+    print(f"open {outcome.index}")
+    if outcome.refused:
+        reasons = "; ".join(outcome.refused.values())
+        raise UserError(f"{len(outcome.refused)} sounds were not explained: {reasons}")
+
+
+def _without(arguments: Sequence[str], sounds: Sequence[str]) -> list[str]:
+    return [argument for argument in arguments if argument not in sounds]
 
 
 def _evaluate_parser() -> argparse.ArgumentParser:
     parser = _parser("evaluate")
     parser.add_argument("folder", help="folder of sound files, or one file")
     _model_options(parser)
+    _explaining_options(parser)
     parser.add_argument("--methods", nargs="+", default=["auto", "energy", "random"], help="explanation methods")
-    parser.add_argument("--metrics", nargs="+", help="metrics; the thesis' five if not given")
+    parser.add_argument("--metrics", nargs="+", help="metrics; removal_worst and the thesis' five if not given")
     parser.add_argument("--out", help="CSV file for the scores of every clip")
     return parser
 
 
 def _evaluate(argv: list[str]) -> None:
     options = _evaluate_parser().parse_args(argv)
-    from audioxai.api import evaluate
-    from audioxai.metrics import THESIS_METRICS
-    from audioxai.utils.files import write_text
+    from audioxai.evaluation import DEFAULT_METRICS, evaluate
+    from audioxai.utils.files import require_file, write_text
 
+    if options.out:
+        require_file("out", Path(options.out))
     scores = evaluate(
         options.folder,
-        options.model,
-        sample_rate=options.sample_rate,
+        _loaded(options),
         methods=options.methods,
-        metrics=options.metrics or THESIS_METRICS,
-        gradients=options.gradients,
+        metrics=options.metrics or DEFAULT_METRICS,
+        domain=options.domain,
+        budget=options.budget,
         seed=options.seed,
     )
     print(scores)
@@ -208,10 +290,11 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 COMMANDS: dict[str, Command] = {
     "explain": Command(
-        "Explain why a model gives sounds their classes: picture, sounds and numbers for each.",
+        "Explain why a model gives sounds their classes: a page with picture and sounds for each.",
         (
-            f"{PROGRAM} explain bark.wav --model checkpoints/fsdd.safetensors",
+            f"{PROGRAM} explain bark.wav --model MIT/ast-finetuned-audioset-10-10-0.4593",
             f"{PROGRAM} explain bark.wav --model my_model.py:build --sample-rate 16000 --target 3 --out bark",
+            f"{PROGRAM} explain recordings --model checkpoints/fsdd.safetensors --compare 1",
         ),
         _explain,
     ),

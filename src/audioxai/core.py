@@ -10,7 +10,7 @@ One *pass* is one input propagated through the model once, forward and, where a 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from weakref import WeakSet
 
 import torch
@@ -22,6 +22,11 @@ from audioxai.utils.errors import UserError
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 # Sums of softmax probabilities differ from 1 by less.
 SUM_TOLERANCE = 1e-4
+# What autograd records of whole parts of compiled models and of TorchScript, which hide their operations.
+COMPILED, SCRIPT = "CompiledFunction", "torch::jit"
+SCRIPTED_RESHAPING = tuple(
+    f"aten::{name}" for name in ("view", "reshape", "squeeze", "unsqueeze", "select", "slice", "flatten", "contiguous")
+)
 # What autograd records of operations that give a tensor another shape or pick from it, but leave its numbers alone.
 RESHAPING = (
     "View",
@@ -35,6 +40,9 @@ RESHAPING = (
     "Alias",
     "Clone",
 )
+
+Activation = Literal["softmax", "sigmoid"]
+"""What makes logits probabilities: a softmax over classes that exclude each other, or one sigmoid per label."""
 
 Targets = Tensor | int | None
 """Explained classes: indices ``(batch,)``, one index for all samples, or None for the predicted classes."""
@@ -54,6 +62,12 @@ class Explainer(Protocol):
     def passes(self, inputs: Tensor) -> int:
         """Model passes of one call with these ``inputs``, without the few that check the model."""
         ...
+
+
+def attributions_shape(explainer: Any, inputs: Tensor) -> tuple[int, ...]:
+    """Shape of an explainer's attributions: that of the inputs, or ``(batch, 1, *shape)`` of its own ``domain``."""
+    domain = getattr(explainer, "domain", None)
+    return tuple(inputs.shape) if domain is None else (len(inputs), 1, *domain.shape)
 
 
 @runtime_checkable
@@ -173,8 +187,8 @@ _RETURN_LOGITS: "WeakSet[nn.Module]" = WeakSet()
 def _require_no_probabilities(model: nn.Module, inputs: Tensor, output: Tensor) -> None:
     """Refuse outputs of a softmax or a sigmoid.
 
-    Numbers in [0, 1] may be logits too, so the last operation decides; without a gradient it is that of one more pass
-    of one input.
+    Numbers in [0, 1] may be logits too, so the last operation decides; without a gradient, or where a compiled program
+    hides it, it is that of one more pass.
     """
     if output.ndim != 2 or output.numel() == 0 or output.is_complex() or model in _RETURN_LOGITS:
         return
@@ -187,25 +201,66 @@ def _require_no_probabilities(model: nn.Module, inputs: Tensor, output: Tensor) 
     if output.shape[1] > 1 and not votes and bool(((values.sum(1) - 1.0).abs() <= SUM_TOLERANCE).all()):
         kind = "softmax"
     else:
-        if output.grad_fn is None:
-            with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad():
-                output = logits_in(model(inputs[:1].detach().clone().requires_grad_(True).clone()))
-        kind = "sigmoid" if _last_operation(output).startswith("Sigmoid") else None
+        if output.grad_fn is None or last_operation(output).startswith(COMPILED):
+            eager = torch.compiler.set_stance("force_eager")
+            with torch.inference_mode(mode=False), unchanged(model), torch.enable_grad(), eager:
+                output = logits_in(model(inputs.detach().clone().requires_grad_(True).clone()))
+        last = last_operation(output)
+        kind = (
+            "sigmoid" if (_last_of_script(model) if last.startswith(SCRIPT) else last).startswith("Sigmoid") else None
+        )
         if kind is None:
             _RETURN_LOGITS.add(model)
     if kind is not None:
         raise UserError(
             f"the model returns probabilities of a {kind} but logits are explained and scored; give the model without "
-            f"its {kind}, or LogitsOfProbabilities(model, {kind!r}) of audioxai.models"
+            f"its {kind}, load_model(..., outputs={kind!r}), or LogitsOfProbabilities(model, {kind!r}) of "
+            "audioxai.models"
         )
 
 
-def _last_operation(output: Tensor) -> str:
+def _last_of_script(model: nn.Module) -> str:
+    """Name of the last operation of the TorchScript in a model, apart from those that only give another shape."""
+    scripts = (module for module in model.modules() if isinstance(module, torch.jit.ScriptModule))
+    script: Any = next(scripts, None)
+    if script is None:
+        return ""
+    graph = script.inlined_graph  # kept as long as its nodes are looked at
+    node = next(graph.outputs()).node()
+    while node.kind() in SCRIPTED_RESHAPING:
+        node = next(node.inputs()).node()
+    return str(node.kind().removeprefix("aten::").capitalize())
+
+
+def last_operation(output: Tensor) -> str:
     """Name of the node by which autograd knows how the numbers of ``output`` came about; empty without a graph."""
     node = output.grad_fn
     while node is not None and node.name().startswith(RESHAPING) and len(node.next_functions) > 0:
         node = node.next_functions[0][0]
     return "" if node is None else node.name()
+
+
+def activation_of(model: nn.Module) -> Activation:
+    """What makes the logits of a model probabilities.
+
+    A module whose labels do not exclude each other says so by its attribute ``activation = "sigmoid"``; wrappers hand
+    it on. All others are of a softmax. One logit is a sigmoid's either way, see :func:`with_rival`.
+
+    Examples
+    --------
+    >>> model = nn.Linear(4, 3)
+    >>> activation_of(model)
+    'softmax'
+    >>> model.activation = "sigmoid"
+    >>> activation_of(model)
+    'sigmoid'
+    """
+    return "sigmoid" if getattr(model, "activation", None) == "sigmoid" else "softmax"
+
+
+def probabilities_of(logits: Tensor, activation: Activation) -> Tensor:
+    """Probabilities of logits ``(batch, classes)``, same shape; of one logit by a sigmoid, whatever the activation."""
+    return logits.sigmoid() if activation == "sigmoid" or logits.shape[1] == 1 else logits.softmax(1)
 
 
 def with_rival(logits: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ the same way, from anywhere::
     class MyMethod: ...
 """
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -19,6 +18,7 @@ from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 from audioxai.utils.errors import UserError
+from audioxai.utils.names import nearest
 
 Role = Literal["method", "ours", "peer", "control"]
 Made = TypeVar("Made", bound=Callable[..., Any])
@@ -101,11 +101,14 @@ class MethodEntry(Entry):
         Whether its attributions are meant to add up to a change of the score, so that a completeness gap is measured.
     domains : tuple of str
         Names of the domains whose inputs it takes; empty for all.
+    gradients : bool
+        Whether it takes gradients of the model; the others explain any function.
     """
 
     role: Role = "method"
     complete: bool = False
     domains: tuple[str, ...] = ()
+    gradients: bool = True
 
     def takes(self, domain: str) -> bool:
         """Whether inputs of the domain of this name can be explained."""
@@ -284,12 +287,6 @@ class UnknownNameError(UserError, KeyError):
     """A name that is not in a registry; a ``KeyError`` as well, as a mapping's should be."""
 
     __str__ = UserError.__str__
-
-
-def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """``, did you mean 'x'?`` where a known name is near, else nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def _place_of(make: Callable[..., Any]) -> tuple[str, str]:

@@ -4,8 +4,11 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import shutil
 import stat
 import tarfile
+import warnings
 import zipfile
 from collections import namedtuple
 from collections.abc import Callable
@@ -191,7 +194,7 @@ def test_what_killed_runs_left_is_removed_but_not_what_live_ones_use(tmp_path, m
     (tmp_path / f"{prefix}123").mkdir()
     (tmp_path / f"{prefix}456").mkdir()
     (tmp_path / f"{prefix}123" / "half").touch()
-    monkeypatch.setattr(archives, "_still_runs", lambda process: process == 456)
+    monkeypatch.setattr(archives, "runs", lambda process: process == 456)
     with staging(target):
         pass
     assert [entry.name for entry in tmp_path.iterdir()] == [f"{prefix}456"]
@@ -209,3 +212,134 @@ def test_the_placeholder_is_kept_and_the_users_files_are_not_overwritten(tmp_pat
     with pytest.raises(UserError, match="file"):
         require_vacant(target)
     assert (target / "file").read_text() == "new"
+
+
+def make_link_zip(file, links):
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("top/real", b"real")
+        for name, target in links:
+            link = zipfile.ZipInfo(name)
+            link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(link, target)
+    return file
+
+
+def make_link_tar(file, links):
+    with tarfile.open(file, "w") as archive:
+        for name, target in [("top/real", None), *links]:
+            entry = tarfile.TarInfo(name)
+            if target is None:
+                entry.size = 4
+            else:
+                entry.type, entry.linkname = tarfile.SYMTYPE, target
+            archive.addfile(entry, io.BytesIO(b"real") if target is None else None)
+    return file
+
+
+def refused(archive, folder, match, kind=UserError):
+    with pytest.raises(kind, match=match) as raised:
+        unpack(archive, folder)
+    assert len(str(raised.value)) < 1_000
+    assert not list(folder.rglob("*evil*"))
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        pytest.param("top/" + "a" * 300, "no name here", id="300 bytes"),
+        pytest.param("top/" + "音" * 100, "no name here", id="300 bytes of 100 characters"),
+        pytest.param("/".join(["d" * 100] * 50), "no name here", id="a path of 5,000"),
+        pytest.param("/".join(["d"] * 2_000), "folders deep", id="2,000 folders"),
+    ],
+)
+def test_names_that_cannot_be_had_are_refused(tmp_path, inside, make, name, match):
+    refused(make(tmp_path / "archive", [*MEMBERS, (name, b"x")]), inside, match)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize("again", ["top/a", "top/./a", "top//a", "top/x/../a"])
+def test_a_name_that_comes_twice_is_refused(tmp_path, inside, make, again):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive = make(tmp_path / "archive", [*MEMBERS, (again, b"another")])
+    refused(archive, inside, "twice")
+
+
+@pytest.mark.parametrize("make", [make_link_zip, make_link_tar])
+@pytest.mark.parametrize("links", [[("top/a", "b"), ("top/b", "a")], [("top/a", "a")], [("top/a", "nothing")]])
+def test_links_in_a_loop_lead_to_no_file(tmp_path, inside, make, links):
+    refused(make(tmp_path / "archive", links), inside, "link to no file")
+
+
+@pytest.mark.parametrize("make", [make_link_zip, make_link_tar])
+def test_links_in_a_row_become_copies_of_the_last(tmp_path, inside, make):
+    unpack(make(tmp_path / "archive", [("top/a", "b"), ("top/b", "real")]), inside)
+    assert (inside / "top" / "a").read_bytes() == (inside / "top" / "b").read_bytes() == b"real"
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("named", [True, False])
+def test_bombs_are_refused_before_they_go_off(tmp_path, inside, monkeypatch, compress, named):
+    """A member, or what follows the end, of zeros; reading them all would take minutes."""
+    monkeypatch.setattr(archives, "_UNSUSPICIOUS_BYTES", 10_000_000)
+    entry = tarfile.TarInfo("top/big")
+    entry.size = 1 << 36
+    start = make_tar(tmp_path / "start", MEMBERS, "w").read_bytes()
+    start = start[:-10_240] + entry.tobuf() if named else start
+    (tmp_path / "archive").write_bytes(compress(start) + compress(bytes(1 << 24)) * 30)
+    refused(tmp_path / "archive", inside, "would unpack to" if named else "does not end")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_headers_that_would_fill_the_memory_are_damage(tmp_path, inside, kind):
+    entry = tarfile.TarInfo("long")
+    entry.type, entry.size = kind, 1 << 32
+    (tmp_path / "archive").write_bytes(entry.tobuf() + bytes(1_024))
+    refused(tmp_path / "archive", inside, "header of", DamagedArchive)
+
+
+def test_a_zip_that_lies_about_sizes_is_damage(tmp_path, inside):
+    archive = make_zip(tmp_path / "archive", MEMBERS)
+    good = archive.read_bytes()
+    entry = good.find(b"PK\x01\x02")
+    for size in (1, 10_000):
+        archive.write_bytes(good[: entry + 24] + size.to_bytes(4, "little") + good[entry + 28 :])
+        refused(archive, inside, "damaged", DamagedArchive)
+        shutil.rmtree(inside)
+        inside.mkdir()
+
+
+def test_a_zip_entry_that_swallows_the_next_is_damage(tmp_path, inside):
+    """The comment of the first entry is as long as the entry after it, which no reader then sees."""
+    archive = make_zip(tmp_path / "archive", [*MEMBERS, ("top/c", b"third")])
+    good = bytearray(archive.read_bytes())
+    entries = [place for place in range(len(good)) if good.startswith(b"PK\x01\x02", place)]
+    good[entries[0] + 32] = entries[1] - entries[0] + len("sub/")
+    archive.write_bytes(good)
+    with zipfile.ZipFile(archive) as opened:
+        assert len(opened.infolist()) == 2
+    refused(archive, inside, "2 of 3 members", DamagedArchive)
+
+
+@pytest.mark.parametrize("odd", [b"top/\0", b"top/\xe9"])
+def test_zip_names_that_are_none_are_damage(tmp_path, inside, odd):
+    archive = make_zip(tmp_path / "archive", [("top/a", b"first"), ("top/é", b"x")])
+    name = "top/é".encode()
+    archive.write_bytes(archive.read_bytes().replace(name, odd.ljust(len(name), b"a")))
+    refused(archive, inside, "damaged", DamagedArchive)
+
+
+@pytest.mark.parametrize("size", [-1, -(1 << 40)])
+def test_a_negative_size_is_damage(tmp_path, inside, size):
+    archive = tmp_path / "archive"
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as opened:
+        entry = tarfile.TarInfo("top/a")
+        entry.pax_headers = {"size": f"{size}"}
+        opened.addfile(entry)
+    refused(archive, inside, "damaged", DamagedArchive)
+
+
+def test_names_that_are_no_utf8_keep_their_bytes(tmp_path, inside):
+    unpack(make_tar(tmp_path / "archive", [(os.fsdecode(b"top/jos\xe9"), b"x")]), inside)
+    assert os.listdir(os.fsencode(inside / "top")) == [b"jos\xe9"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from audioxai.datasets.audio_files import (
     AudioFormat,
     fit_length,
+    read_sound,
     read_waveform,
     read_waveforms,
     trim_silence,
@@ -149,6 +150,7 @@ def broken_files(folder):
     (folder / "corrupt.wav").write_bytes(b"this is no sound at all" * 10)
     (folder / "empty.wav").write_bytes(b"")
     soundfile.write(folder / "nothing.wav", np.zeros(0), 16_000)
+    soundfile.write(folder / "nothing_twice.wav", np.zeros((0, 2)), 16_000)
     soundfile.write(folder / "zeros.wav", np.zeros(1000), 16_000)
     tone = 0.5 * np.sin(0.2 * np.arange(16_000))
     soundfile.write(folder / "faint.wav", 4e-5 * tone, 16_000, subtype="FLOAT")
@@ -172,6 +174,7 @@ def broken_files(folder):
         "corrupt.wav": "unreadable",
         "empty.wav": "empty file",
         "nothing.wav": "empty",
+        "nothing_twice.wav": "empty",
         "zeros.wav": "silent",
         "faint.wav": "silent",
         "constant.wav": "silent",
@@ -322,3 +325,117 @@ def damaged(tmp_path_factory):
         return made[kind]
 
     return of
+
+
+JOINED = [kind for kind in KINDS if kind not in ("mp3", "ogg", "low.mp3", "opus")]
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_joined_files_of_no_kind_are_read_in_part(tmp_path, kind):
+    file = write_kind(tmp_path, kind)
+    file.write_bytes(2 * file.read_bytes())
+    with pytest.raises(UnusableFile, match=r"joined|unreadable|damaged"):
+        read_waveform(file, PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["wav", "rf64", "au", "w64", "caf", "aiff", "ogg"])
+def test_sound_that_the_header_does_not_count_is_not_left_out(tmp_path, kind):
+    """As where a recorder went on after its header was written."""
+    file = write_kind(tmp_path, kind)
+    expected = read_waveform(file, PLAIN)
+    content = file.read_bytes()
+    file.write_bytes(content + bytes(range(1, 32)) * 20)
+    with pytest.raises(UnusableFile, match=r"damaged \(620 bytes after|unreadable"):
+        read_waveform(file, PLAIN)
+    if kind in ("wav", "rf64", "caf"):
+        file.write_bytes(content + bytes(64))
+        np.testing.assert_array_equal(read_waveform(file, PLAIN), expected)
+
+
+@pytest.mark.parametrize("kind", ["AVR", "HTK", "IRCAM", "MAT4", "MAT5", "PAF", "PVF", "SVX", "VOC", "WVE", "XI"])
+def test_containers_that_do_not_tell_whether_they_are_whole_are_refused(tmp_path, kind):
+    sound = 0.5 * np.sin(0.2 * np.arange(16_000))
+    soundfile.write(tmp_path / "a.wav", sound, 16_000, format=kind, subtype="ALAW" if kind == "WVE" else None)
+    with pytest.raises(UnusableFile, match="unreadable"):
+        read_waveform(tmp_path / "a.wav", PLAIN)
+
+
+@pytest.mark.parametrize("storage", ["PCM_16", "PCM_24"])
+def test_sphere_files_are_read_whole(tmp_path, storage):
+    """TIMIT's recordings are of this kind, with the names of WAV files."""
+    sound = 0.5 * np.sin(0.2 * np.arange(16_000))
+    soundfile.write(tmp_path / "a.wav", sound, 16_000, format="NIST", subtype=storage)
+    content = (tmp_path / "a.wav").read_bytes()
+    assert read_waveform(tmp_path / "a.wav", PLAIN).any()
+    for changed in (content[:-2], content[:900], content + b"more", content.replace(b"sample_count", b"sample_cou_t")):
+        (tmp_path / "a.wav").write_bytes(changed)
+        with pytest.raises(UnusableFile, match=r"cut off|damaged|unreadable"):
+            read_waveform(tmp_path / "a.wav", PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_a_flipped_bit_in_a_page_of_ogg_is_damage(tmp_path, kind):
+    """The decoder would leave the page out."""
+    file = write_kind(tmp_path, kind)
+    content = file.read_bytes()
+    for place in range(len(content) // 2, len(content), len(content) // 9):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
+        with pytest.raises(UnusableFile, match=r"damaged|cut off"):
+            read_waveform(file, PLAIN)
+
+
+def test_a_gap_between_the_frames_of_an_mp3_is_damage(tmp_path):
+    file = write_kind(tmp_path, "mp3")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 2_000] = bytes(2_000)
+    file.write_bytes(content)
+    with pytest.raises(UnusableFile, match=r"damaged|cut off"):
+        read_waveform(file, PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
+def test_a_tag_before_what_is_no_mp3_hides_nothing(tmp_path, kind):
+    file = write_kind(tmp_path, kind)
+    file.write_bytes(b"ID3\4\0\0\0\0\2\0" + bytes(256) + file.read_bytes())
+    with pytest.raises(UnusableFile, match="no MP3"):
+        read_waveform(file, PLAIN)
+
+
+def test_a_flac_whose_frames_have_another_rate_is_damaged(tmp_path):
+    file = write_kind(tmp_path, "flac")
+    content = bytearray(file.read_bytes())
+    assert int.from_bytes(content[18:21], "big") >> 4 == 16_000
+    content[18:21] = ((16_016 << 4) | (content[20] & 0xF)).to_bytes(3, "big")
+    file.write_bytes(content)
+    with pytest.raises(UnusableFile, match="16016 Hz"):
+        read_waveform(file, PLAIN)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_cut_packet_table_is_a_cut_file(tmp_path, channels):
+    sound = 0.5 * np.sin(0.2 * np.arange(40_000))
+    soundfile.write(tmp_path / "a.caf", np.stack([sound] * channels, 1), 16_000, subtype="ALAC_16")
+    assert read_waveform(tmp_path / "a.caf", PLAIN).any()
+    content = (tmp_path / "a.caf").read_bytes()
+    for missing in (2, 4, 100):
+        (tmp_path / "a.caf").write_bytes(content[:-missing])
+        with pytest.raises(UnusableFile, match=r"cut off|unreadable"):
+            read_waveform(tmp_path / "a.caf", PLAIN)
+
+
+def test_packets_that_decode_to_another_length_are_damage(tmp_path):
+    """The last packet of ALAC says how short it is; damaged, it would add silence."""
+    file = tmp_path / "a.caf"
+    sound = 0.5 * np.sin(0.2 * np.arange(13_600)) * np.random.default_rng(0).uniform(size=13_600)
+    soundfile.write(file, sound, 8_000, subtype="ALAC_20")
+    content, lengths = file.read_bytes(), set()
+    for place in range(200, len(content), 500):
+        file.write_bytes(content[:place] + bytes(512) + content[place + 512 :])
+        with contextlib.suppress(UserError):
+            lengths.add(len(read_sound(file)[0]))
+        with soundfile.SoundFile(file) as opened, contextlib.suppress(soundfile.LibsndfileError):
+            lengths.add(-len(opened.read()))
+    assert -16_384 in lengths
+    assert lengths <= {13_600, *(length for length in lengths if length < 0)}

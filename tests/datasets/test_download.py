@@ -1,10 +1,14 @@
 """Downloads resume, are checked, and only a complete one gets its name."""
 
+import email.utils
 import errno
+import fcntl
 import hashlib
+import io
 import socket
 import threading
 import time
+import urllib.request
 from collections import namedtuple
 
 import pytest
@@ -223,3 +227,145 @@ def test_a_hanging_resolver_is_given_up_on_in_time(server, monkeypatch):
 
 def test_the_deadline_is_below_ten_seconds():
     assert module.REACH_DEADLINE_S < 10
+
+
+def dripping(server, content):
+    """Sends the headers and then a byte a tenth of a second."""
+    waits = threading.Event()
+
+    def serve():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(content)
+            while not waits.wait(0.1):
+                try:
+                    connection.sendall(b"0")
+                except OSError:
+                    return
+
+    threading.Thread(target=serve, daemon=True).start()
+    return waits
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        pytest.param(HEAD + b"X: ", "no answer in", id="headers"),
+        pytest.param(HEAD + b"Content-Length: 9999\r\n\r\n", "less than 1,000 bytes a second", id="content"),
+        pytest.param(
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n", "less than 1,000 bytes a second", id="a chunk's line"
+        ),
+    ],
+)
+def test_servers_that_drip_are_given_up_on(tmp_path, monkeypatch, sent, said):
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        waits = dripping(server, sent)
+        with pytest.raises(DownloadFailed, match=said):
+            download(f"http://127.0.0.1:{server.getsockname()[1]}/a", tmp_path / "a", timeout_s=0.5)
+        waits.set()
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("where", ["ftp://127.0.0.1:9/x", "file:///etc/passwd", "data:text/plain,x", "gopher://x/"])
+def test_redirects_out_of_the_web_are_not_followed(served, tmp_path, where):
+    served.answers = [(302, {"Location": where, "Content-Length": "0"}, b"")]
+    with pytest.raises(DownloadFailed, match=f"{where[:6]}|302"):
+        download(served.url, tmp_path / "a")
+    assert len(served.asked_ranges) == 1
+
+
+def test_redirects_may_not_give_up_encryption():
+    request = urllib.request.Request("https://host/x")
+    with pytest.raises(DownloadFailed, match="another scheme"):
+        module._WebOnly().redirect_request(request, io.BytesIO(), 302, "Found", {}, "http://host/x")
+    followed = module._WebOnly().redirect_request(
+        urllib.request.Request("http://host/x"), io.BytesIO(), 302, "Found", {}, "https://host/y"
+    )
+    assert followed is not None
+    assert followed.full_url == "https://host/y"
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    paused: list[float] = []
+    monkeypatch.setattr("time.sleep", paused.append)
+    return paused
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected_s"),
+    [("7", 7), ("0", 1), ("-5", 1), ("soon", 1), ("Wed, 21 Oct 2015 07:28:00 GMT", 1), ("Wed, 99 Foo 1 1:1:1", 1)],
+)
+def test_a_pause_that_a_server_asks_for_is_made(served, tmp_path, pauses, asked, expected_s):
+    served.answers = [(503, {"Retry-After": asked, "Content-Length": "0"}, b"")]
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+    assert pauses == [expected_s]
+
+
+def test_a_pause_until_a_date_is_made(served, tmp_path, pauses):
+    until = email.utils.formatdate(time.time() + 20, usegmt=True)
+    served.answers = [(429, {"Retry-After": until, "Content-Length": "0"}, b"")]
+    download(served.url, tmp_path / "a")
+    assert len(pauses) == 1
+    assert 10 < pauses[0] <= 20
+
+
+@pytest.mark.parametrize("asked", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_long_pause_is_told_and_not_made(served, tmp_path, pauses, asked):
+    served.answers = [(503, {"Retry-After": asked, "Content-Length": "0"}, b"")]
+    with pytest.raises(DownloadFailed, match="asks to wait"):
+        download(served.url, tmp_path / "a")
+    assert pauses == []
+
+
+def test_a_file_without_end_is_given_up_on(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_UNANNOUNCED_BYTES", 10_000)
+    served.answers = [(200, {}, CONTENT)]
+    with pytest.raises(DownloadFailed, match="more than 10,000 bytes"):
+        download(served.url, tmp_path / "a", MD5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_at_a_time(served, tmp_path):
+    with (tmp_path / "a.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process"):
+            download(served.url, tmp_path / "a")
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+    assert not (tmp_path / "a.lock").exists()
+
+
+def test_a_finished_file_that_was_cut_is_fetched_again(served, tmp_path):
+    file = download(served.url, tmp_path / "a")
+    file.write_bytes(CONTENT[:100])
+    assert download(served.url, file).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "+9", "9" * 5_000])
+def test_a_length_that_is_none_is_refused(served, tmp_path, length):
+    served.answers = [(200, {"Content-Length": length, "ETag": '"one"'}, CONTENT[:5_000])]
+    with pytest.raises(DownloadFailed, match="without its length"):
+        download(served.url, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_that_there_is_no_more_is_not_believed_against_the_length(served, tmp_path):
+    """The first answer said how long the file is and broke off."""
+    first = (200, {"Content-Length": str(TOTAL), "ETag": '"one"'}, CONTENT[:1000])
+    served.answers = [first, (416, {"Content-Range": "bytes */1000", "Content-Length": "0"}, b"")]
+    assert download(served.url, tmp_path / "a").read_bytes() == CONTENT
+
+
+def test_a_name_that_is_too_long_is_one_sentence(served, tmp_path):
+    with pytest.raises(UserError, match="shorter"):
+        download(served.url, tmp_path / ("a" * 300))
+
+
+def test_an_address_that_is_none_is_one_sentence(tmp_path):
+    with pytest.raises(DownloadFailed, match="no address"):
+        download("http://[::1", tmp_path / "a")

@@ -316,3 +316,61 @@ def test_a_defect_keeps_its_traceback():
 
     with pytest.raises(ZeroDivisionError):
         run_command(defective, [])
+
+
+def folder_with(tmp_path, make):
+    top = write_speakers(tmp_path / "given" / "AudioMNIST-master", SPEAKERS)
+    make(top / "data" / "01")
+    return top
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda folder: os.mkfifo(folder / "0_01_9.wav"), id="a pipe"),
+        pytest.param(lambda folder: (folder / "0_01_9.wav").symlink_to("/dev/zero"), id="a device"),
+        pytest.param(lambda folder: (folder / "0_01_9.wav").symlink_to("nothing"), id="a link to nothing"),
+        pytest.param(lambda folder: (folder / "0_01_9.wav").symlink_to("0_01_9.wav"), id="a link to itself"),
+    ],
+)
+def test_what_is_no_file_is_named_before_anything_is_copied(run_prepare, tmp_path, make):
+    source = folder_with(tmp_path, make)
+    code, _, said = run_prepare("--datasets", "audio_mnist", "--root", tmp_path / "target", "--source", source)
+    assert code == 2
+    assert "0_01_9.wav is no regular file" in said
+    assert not (tmp_path / "target" / "audio_mnist").exists()
+
+
+def test_links_that_lead_upwards_are_followed_once(run_prepare, tmp_path):
+    def loops(folder):
+        (folder / "one").symlink_to("..")
+        (folder / "two").symlink_to("..")
+
+    source = folder_with(tmp_path, loops)
+    code, _, said = run_prepare("--datasets", "audio_mnist", "--root", tmp_path / "target", "--source", source)
+    assert (code, said) == (0, "")
+    assert len(list((tmp_path / "target" / "audio_mnist").rglob("*.wav"))) == 30
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred, lambda folder, _: folder])
+def test_two_data_sets_in_one_source_are_told_apart_by_the_user(run_prepare, repository, tmp_path, pack):
+    shutil.copytree(repository, repository.parent / "another")
+    source = pack(repository.parent, tmp_path / "archive")
+    code, _, said = run_prepare("--datasets", "audio_mnist", "--root", tmp_path / "target", "--source", source)
+    assert code == 2
+    assert "AudioMNIST-master and in" in said or "another and in" in said
+    assert not (tmp_path / "target" / "audio_mnist").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", ".manifest.json.tmp"])
+def test_a_folder_where_the_manifest_goes(run_prepare, repository, tmp_path, name):
+    (repository / name).mkdir()
+    (repository / name / "x").touch()
+    source = zipped(repository, tmp_path / "archive.zip")
+    code, _, said = run_prepare("--datasets", "audio_mnist", "--root", tmp_path / "target", "--source", source)
+    if name.startswith("."):
+        assert (code, said) == (0, "")
+    else:
+        assert code == 2
+        assert "manifest" in said
+        assert not (tmp_path / "target" / "audio_mnist").exists()

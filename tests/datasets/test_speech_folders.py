@@ -1,6 +1,7 @@
 """The digit is in the file's name, the speaker is the folder, and speakers stay in one part."""
 
 import json
+import os
 import random
 from collections import Counter
 from dataclasses import replace
@@ -234,13 +235,15 @@ def test_limit_is_balanced_before_decoding_and_independent_of_the_order(tmp_path
     again = load("audio_mnist", root=Shuffled(root), audio_format=SHORT, limit=15)
     assert again.ids == dataset.ids
     assert again.fingerprint == dataset.fingerprint
-    smaller = load("audio_mnist", root=root, audio_format=SHORT, limit=7)
+    smaller = load("audio_mnist", root=root, audio_format=SHORT, limit=12)
     assert set(smaller.ids) < set(dataset.ids)
 
 
-def test_limit_has_to_be_positive(three):
-    with pytest.raises(UserError, match="limit is 0"):
-        load("audio_mnist", root=three, limit=0)
+@pytest.mark.parametrize("limit", [0, 1, 9])
+def test_limit_has_to_be_positive_and_leaves_no_class_out(limit, three):
+    for act in (load, fingerprint):
+        with pytest.raises(UserError, match=f"limit is {limit}"):
+            act("audio_mnist", root=three, limit=limit)
 
 
 def test_fingerprint_is_that_of_the_loaded_dataset_and_follows_content_and_reading(three):
@@ -252,7 +255,7 @@ def test_fingerprint_is_that_of_the_loaded_dataset_and_follows_content_and_readi
     )
     others = [
         fingerprint("audio_mnist", three, audio_format=SHORT),
-        fingerprint("audio_mnist", three, limit=3),
+        fingerprint("audio_mnist", three, limit=13),
         fingerprint("audio_mnist_az", three),
     ]
     file = three / "data" / "01" / "0_01_0.wav"
@@ -338,3 +341,19 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_the_entries():
     assert content_fingerprint(entries, 8) == content_fingerprint(entries[::-1], 8)
     assert content_fingerprint(entries, 8) != content_fingerprint([("a", b"2"), ("b", b"1")], 8)
     assert content_fingerprint(entries, 8) != content_fingerprint(entries, 9)
+
+
+def test_a_name_that_is_not_utf8_is_a_recording_like_all_others(tmp_path):
+    """Its id and its group are text that can be stored; the sample is that of the file."""
+    folder = tmp_path / "fsdd" / "recordings"
+    folder.mkdir(parents=True)
+    for digit in range(10):
+        for index in (0, 5, 10):
+            write_tone(folder / f"{digit}_ann_{index}.wav", 300.0 + 10 * digit, 8_000)
+    expected = datasets.load("fsdd", root=tmp_path / "fsdd")
+    os.rename(folder / "3_ann_10.wav", os.fsencode(folder) + b"/3_jos\xe9_10.wav")
+    loaded = datasets.load("fsdd", root=tmp_path / "fsdd")
+    row = loaded.ids.index("recordings/3_jos\\xe9_10.wav")
+    assert loaded.groups[row] == "jos\\xe9"
+    assert loaded.skipped == ()
+    assert torch.equal(loaded.inputs[row], expected.inputs[expected.ids.index("recordings/3_ann_10.wav")])

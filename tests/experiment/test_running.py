@@ -23,6 +23,7 @@ from audioxai.experiment.study import cue_design
 from audioxai.models import checkpoints
 from audioxai.results import ROW_COLUMNS, ResultSet, load_tensors
 from audioxai.results import store as store_module
+from audioxai.studies import command
 from audioxai.utils import files
 from audioxai.utils.commands import run_command
 from audioxai.utils.errors import UserError
@@ -368,12 +369,26 @@ def test_results_in_the_place_of_a_file_are_one_line(
     sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    options = RunOptions(tmp_path / "file", tmp_path / "checkpoints", "cpu", 1)
-    one_line(lambda: run_study(study_of(sounds_folder), options), capsys, str(tmp_path / "file"))
+
+    def act() -> None:
+        run_study(study_of(sounds_folder), RunOptions(tmp_path / "file", tmp_path / "checkpoints", "cpu", 1))
+
+    one_line(act, capsys, str(tmp_path / "file"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_finished_results_of_a_read_only_folder_can_be_read(
-    base: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["file/below", "a\0b", "x" * 300, "circle", "circle/below"])
+@pytest.mark.parametrize("which", ["results", "checkpoints"])
+def test_folders_that_cannot_be_are_refused_before_any_work(which: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "circle").symlink_to("circle")
+    changes: dict[str, Any] = {which: tmp_path / name}
+    with pytest.raises(UserError, match=f"{which} is .* cannot be used"):
+        replace(RunOptions(), **changes)
+
+
+def test_finished_results_of_a_read_only_folder_can_be_read_and_shown(
+    base: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = copied(base, tmp_path)
     before = results_of(plan).rows
@@ -381,8 +396,14 @@ def test_finished_results_of_a_read_only_folder_can_be_read(
     def read_only(path: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
+    command.compare(plan)
+    command.report(plan)
+    capsys.readouterr()
     monkeypatch.setattr(files, "replacing", read_only)
     monkeypatch.setattr(store_module, "replacing", read_only)
+    command.compare(plan)
+    command.report(plan)
+    assert "Four sounds" in capsys.readouterr().out
     run(plan)
     pd.testing.assert_frame_equal(results_of(plan).rows, before)
     pd.testing.assert_frame_equal(ResultSet.open(plan.options.results, "sounds").rows, before)

@@ -151,7 +151,8 @@ def test_four_folders_and_fifteen_lines_become_rows_and_a_report(
     assert cell.domain == LogMel(8000, 0.25, bands=32, frames=24)
     assert cell.attributions("silence").values.shape == (4, 1, 32, 24)
     assert results.context["configuration"] == yaml.safe_load(FIFTEEN_LINES)
-    written = [Path(line.strip()) for line in out.splitlines() if line.startswith("  ") and str(project.folder) in line]
+    written = [path for path in (project.folder / "results").rglob("*") if path.is_file()]
+    assert f"Summary: {next(path for path in written if path.suffix == '.md' and path.stem == 'my_sounds')}" in out
     assert any(path.suffix == ".md" for path in written)
     assert all(path.is_file() for path in written)
     assert "Saliency" in out

@@ -9,7 +9,7 @@ from audioxai.report.canvas import new_figure
 from audioxai.report.document import Bullets, Cell, Document, Figure, Paragraph, Section, Table
 from audioxai.report.gallery import GalleryClip, Parts, Sounds
 from audioxai.report.overlays import Overlay
-from audioxai.report.render.html import render
+from audioxai.report.render.html.page import render
 
 RATE_HZ = 8_000
 DURATION_S = 1.2

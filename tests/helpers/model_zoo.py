@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from audioxai.baselines import Silence
-from audioxai.domains import LogMel, Pixels, Waveform
+from audioxai.domains import LogMel, Mask, Pixels, Waveform
 from audioxai.metrics import METRICS
+from audioxai.models.adapted import Adaptation, Adapted
+from audioxai.models.black_box import BlackBox
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
 from audioxai.xai_methods.gradients import Saliency
@@ -29,6 +31,7 @@ DOMAINS: dict[str, Any] = {
     "log_mel": LogMel(8_000, 0.25, bands=12, frames=10),
     "waveform": Waveform(4_000, 0.05),
     "pixels": Pixels(12, 10),
+    "mask": Mask(4_000, 0.05, 6, 5, window_s=0.016),
 }
 RTOL, ATOL = 2e-4, 2e-5
 # Scores below may be rounding alone, as the change of a map that does not change.
@@ -135,6 +138,13 @@ def _scripted(model: nn.Module, frozen: bool) -> nn.Module:
         return torch.jit.freeze(scripted) if frozen else scripted
 
 
+def _used(model: nn.Module, inputs: Tensor) -> nn.Module:
+    """After some calls TorchScript hides its operations from autograd."""
+    for _ in range(3):
+        model(inputs.clone().requires_grad_(True))
+    return model
+
+
 def _used_in_inference_mode(model: nn.Module, inputs: Tensor) -> nn.Module:
     kept = Keeps(model)
     with torch.inference_mode():
@@ -211,13 +221,23 @@ ZOO: dict[str, Found] = {
         lambda model, _: Through(model, after=lambda z: torch.cat([z[:, :1], torch.zeros_like(z[:, :1])], 1)),
         None,
     ),
+    "adapted": Found(lambda model, _: Adapted(model, Adaptation(), "softmax")),
+    "adapted, one by one": Found(
+        lambda model, _: Adapted(model, Adaptation(one_by_one=True), "softmax"), refusals=OF_MODULES
+    ),
+    "black box": Found(lambda model, _: BlackBox(model, takes_arrays=False), refusals=None, program=True),
     "softmax": Found(lambda model, _: Through(model, after=lambda z: z.softmax(1)), refusals=None),
+    "sigmoid, frozen": Found(
+        lambda model, inputs: _used(_scripted(nn.Sequential(model, nn.Sigmoid()).eval(), frozen=True), inputs),
+        refusals=None,
+        program=True,
+    ),
     "sigmoid": Found(lambda model, _: Through(model, after=torch.sigmoid), refusals=None),
 }
 
 
 def plain(kind: str) -> nn.Module:
-    return (tiny_waveform_cnn if kind == "waveform" else tiny_cnn)(dtype=torch.float32)
+    return (tiny_waveform_cnn if kind in ("waveform", "mask") else tiny_cnn)(dtype=torch.float32)
 
 
 def kind_of(method: str) -> str:
@@ -225,8 +245,9 @@ def kind_of(method: str) -> str:
 
 
 def inputs_of(kind: str, count: int, seed: int) -> Tensor:
-    low, high = DOMAINS[kind].value_range
-    spread = draw(count, 1, *DOMAINS[kind].shape, seed=seed, dtype=torch.float32)
+    domain = DOMAINS["waveform" if kind == "mask" else kind]
+    low, high = domain.value_range
+    spread = draw(count, 1, *domain.shape, seed=seed, dtype=torch.float32)
     return (low + (high - low) * (0.5 + 0.15 * spread)).clamp(low, high)
 
 
@@ -248,6 +269,7 @@ def of_method(name: str, found: Found) -> str:
             "baseline": Silence(DOMAINS[kind]),
             "training_inputs": inputs_of(kind, 6, 3),
             "gradients": 8,
+            "passes": 24,
             "seed": 0,
         }
         return METHODS.bind(name, context)(make(plain(kind), given[:2].clone()), given, targets)

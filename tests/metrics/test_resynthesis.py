@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Baseline, Silence, SpeechShapedNoise
 from audioxai.core import Metric, configuration_of
-from audioxai.domains import DOMAINS, ErbBands, LogMel, Pixels, Stft, Waveform, in_stft_cells
+from audioxai.domains import DOMAINS, ErbBands, LogMel, Mask, Pixels, Stft, Waveform, in_stft_cells
 from audioxai.metrics.batch import Batch, begin, evaluate
 from audioxai.metrics.engine import run
 from audioxai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness, _Order, _PartialSounds
@@ -38,7 +38,7 @@ STFT = Stft(RATE_HZ, CLIP_S, window_s=0.032)
 WAVEFORM = Waveform(RATE_HZ, CLIP_S)
 SILENCE = Silence(WAVEFORM)
 NOISE = SpeechShapedNoise.of(draw(6, 1, SAMPLES, seed=9), snr_db=0.0)
-KINDS = (WAVEFORM, STFT, ErbBands(RATE_HZ, CLIP_S, 5), LogMel(RATE_HZ, CLIP_S, 8, 9))
+KINDS = (WAVEFORM, STFT, ErbBands(RATE_HZ, CLIP_S, 5), LogMel(RATE_HZ, CLIP_S, 8, 9), Mask(RATE_HZ, CLIP_S, 8, 9))
 EVERY_DOMAIN = pytest.mark.parametrize("domain", KINDS, ids=lambda domain: domain.name)
 BOTH = ResynthesisFaithfulness(STFT, STFT, (SILENCE, NOISE), steps=7)
 

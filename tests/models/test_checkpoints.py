@@ -1,6 +1,7 @@
 """Checkpoints: what is written is read again, what is damaged or foreign is refused, nothing is ever unpickled."""
 
 import json
+import os
 import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -80,6 +81,7 @@ def test_the_card_says_what_it_has_to(saved):
     card = read_card(weights)
     assert card == card_for(card.weights_sha256)
     written = json.loads(card_path(weights).read_text(encoding="utf-8"))
+    assert written.pop("digest")
     assert written == asdict(card)
     required = {"dataset", "architecture", "resolution", "seed", "accuracy", "config"}
     assert required | {"data_fingerprint", "git_commit"} <= written.keys()
@@ -142,18 +144,48 @@ def test_missing_weights_and_missing_card(saved):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"3", b"\xff\xfe", b'{"format": 2}', b'{"format": 2, "unheard_of": 1}'],
+    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"format": 3}', b'{"format": 3, "unheard_of": 1}'],
 )
 def test_a_damaged_card_is_refused(content, saved):
     weights, _ = saved
     card_path(weights).write_bytes(content)
-    with pytest.raises(UserError, match=r"model-1\.5\.json is unreadable .*delete it"):
+    with pytest.raises(UserError, match=r"model-1\.5\.json is (unreadable|damaged) .*delete it"):
         read_card(weights)
+
+
+@pytest.mark.parametrize("which", ["weights", "card"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "broken link"])
+def test_what_is_no_file_is_refused_at_once(kind, which, saved):
+    weights, model = saved
+    card, path = read_card(weights), weights if which == "weights" else card_path(weights)
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else "nowhere")
+    if which == "card":
+        with pytest.raises(UserError, match=r"card .* is unreadable .*delete it"):
+            read_card(weights)
+    else:
+        assert "is unreadable" in refused(weights, model, card)
+        with pytest.raises(UserError, match=r"is unreadable .*delete it"):
+            checkpoints.require_described(weights, card)
+
+
+def test_a_card_that_was_edited_is_refused(saved):
+    weights, _ = saved
+    content = json.loads(card_path(weights).read_text(encoding="utf-8"))
+    for name in content.keys() - {"format"}:
+        card_path(weights).write_text(json.dumps(content | {name: "edited"}), encoding="utf-8")
+        with pytest.raises(UserError, match=r"model-1\.5\.json is damaged or was edited"):
+            read_card(weights)
 
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [(None, "format 1, older than 2; delete it to train"), (1, "older than 2"), (3, "format 3, newer than 2; update")],
+    [(None, "format 1, older than 3; delete it to train"), (2, "older than 3"), (4, "format 4, newer than 3; update")],
 )
 def test_a_card_of_another_format_is_refused(version, reason, saved):
     weights, _ = saved
@@ -170,7 +202,7 @@ def test_a_card_with_a_key_too_many_is_refused(saved):
     weights, _ = saved
     content = json.loads(card_path(weights).read_text(encoding="utf-8"))
     card_path(weights).write_text(json.dumps(content | {"extra": 1}), encoding="utf-8")
-    with pytest.raises(UserError, match=r"unreadable .*extra"):
+    with pytest.raises(UserError, match="damaged or was edited"):
         read_card(weights)
 
 

@@ -328,8 +328,18 @@ def test_an_unreadable_state_is_refused(damage, tmp_path):
 def test_a_state_that_is_not_ours_is_refused(tmp_path):
     state = tmp_path / "run.training"
     save_file({"weights": torch.zeros(3)}, state)
-    with pytest.raises(UserError, match=r"run\.training is of another recipe; delete it"):
+    with pytest.raises(UserError, match=r"run\.training is unreadable .*delete it"):
         trained(RECIPE, state)
+
+
+def test_a_flipped_byte_of_a_state_is_noticed(tmp_path):
+    state = tmp_path / "run.training"
+    trained(TrainingConfig(epochs=1, batch_size=32), state)
+    content = bytearray(state.read_bytes())
+    content[-1] ^= 1
+    state.write_bytes(content)
+    with pytest.raises(UserError, match=r"run\.training is damaged.*delete it"):
+        trained(TrainingConfig(epochs=1, batch_size=32), state)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,9 @@
 
 import base64
 import itertools
-import json
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import html_documents as made
+from helpers.page_elements import elements, payload_of, policy_of, visible
 from helpers.synthetic_results import audio_cell, image_cell, result_set
 from helpers.synthetic_rows import make_rows
 from PIL import Image
@@ -22,48 +21,14 @@ from PIL import Image
 from audioxai.report.canvas import new_figure, rendered
 from audioxai.report.document import Block, Bullets, Document, Figure, Paragraph, Section
 from audioxai.report.gallery import Parts, Sounds
-from audioxai.report.render.html import Unanswered, page, render, write_page, write_report
+from audioxai.report.render.html.page import Unanswered, render, write_page, write_report
 from audioxai.report.render.html.prose import html_of
+from audioxai.report.render.html.shell import hash_of
 from audioxai.utils.errors import UserError
-
-VOID = {"meta", "link", "input", "img", "br", "hr"}
-
-
-class Elements(HTMLParser):
-    """Elements with their attributes; complains where one is closed that is not open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs), f"{tag} has an attribute twice"
-        self.found.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def elements(text: str) -> list[tuple[str, dict[str, str | None]]]:
-    parser = Elements()
-    parser.feed(text)
-    parser.close()
-    assert parser.open == []
-    return parser.found
 
 
 def payload(text: str) -> Any:
-    found = re.search(r'<script type="application/json" id="gallery-data">(.*?)</script>', text, re.DOTALL)
-    assert found is not None
-    return json.loads(found.group(1))
-
-
-def visible(text: str) -> str:
-    """What stands between tags, without styles and scripts."""
-    return re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL))
+    return payload_of(text, "gallery-data")
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +63,15 @@ def test_nothing_is_fetched_from_anywhere(text: str) -> None:
 
 
 def test_the_policy_allows_this_pages_style_and_script_alone(text: str) -> None:
-    (policy,) = [attributes["content"] for _, attributes in elements(text) if "http-equiv" in attributes]
-    assert policy is not None
+    policy = policy_of(text)
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
     assert style is not None
     assert script is not None
-    assert page._hash(style.group(1)) in policy
-    assert page._hash(script.group(1)) in policy
+    assert hash_of(style.group(1)) in policy
+    assert hash_of(script.group(1)) in policy
 
 
 def test_every_row_and_paragraph_is_there(text: str) -> None:

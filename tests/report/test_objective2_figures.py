@@ -72,7 +72,7 @@ def test_what_cannot_be_shown_is_left_out() -> None:
         ground_truth=False,
     )
     names = {figure.name for figure in objective2_document(few).blocks(Figure)}
-    assert names == {"o2_method_by_metric", "o2_score_against_gradients", "o2_cost"}
+    assert names == {"o2_method_by_metric", "o2_cost"}
 
 
 def test_curves_show_means_and_t_intervals_over_groups(evidence: Evidence) -> None:

@@ -10,11 +10,11 @@ import torch
 from helpers.tiny_studies import METHODS, METRICS, options_in, study_of
 
 from audioxai.core import configuration_of
-from audioxai.domains import LogMel, Pixels, Stft, Waveform
+from audioxai.domains import LogMel, Pixels, Stft, Waveform, domain_from
 from audioxai.experiment import Plan, results_of, run
 from audioxai.experiment.models import forget
 from audioxai.metrics import METRICS as ALL_METRICS
-from audioxai.results import Results, ResultSet, domain_from, manifest_path, write_manifest
+from audioxai.results import Results, ResultSet, manifest_path, write_manifest
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS as ALL_METHODS
 

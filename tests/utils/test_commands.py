@@ -48,6 +48,7 @@ def test_arguments_come_from_the_process_by_default(monkeypatch):
         (PermissionError(errno.EACCES, "Permission denied", "/a/b"), "error: no permission to use /a/b (Permission"),
         (OSError(errno.EROFS, "Read-only file system", "/a/b"), "error: no permission to use /a/b (Read-only"),
         (FileExistsError(errno.EEXIST, "File exists", "/a/b"), "error: /a/b is a file where a folder is needed"),
+        (UserError("name is \x1b[31m\u202e\udce9"), "error: name is \\x1b[31m\\u202e\\udce9\n"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/a/b"), "error: /a/b is a file where a folder is"),
     ],
 )
@@ -60,6 +61,45 @@ def test_bad_input_is_one_line_and_two(error, expected, capsys):
     with pytest.raises(type(error)) as caught:
         run_command(raising(error), ["--debug"])
     assert caught.value is error
+
+
+def test_a_long_complaint_loses_its_middle(capsys):
+    assert run_command(raising(UserError(f"begins {'x' * 1_000_000} ends")), []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: begins x")
+    assert error.endswith("x ends\n")
+    assert len(error) < 1_100
+
+
+ELSEWHERE = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        ELSEWHERE | {"LC_ALL": "C"},
+        ELSEWHERE | {"LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii:strict"},
+    ],
+)
+def test_output_in_another_encoding_shows_what_it_can(environment):
+    program = (
+        "import os, sys; from audioxai.utils.commands import run_command\n"
+        "from audioxai.utils.errors import UserError\n"
+        "def main(argv):\n"
+        "    print('A \\u2212 \\xfc', os.fsdecode(b'jos\\xe9'))\n"
+        "    raise UserError('\\u2212 \\U0001f4a5')\n"
+        "raise SystemExit(run_command(main))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.startswith(b"A ")
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr.startswith(b"error: ")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_an_interruption_says_how_to_go_on(capsys):
@@ -225,3 +265,33 @@ def test_without_shtab_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "shtab", None)
     with pytest.raises(UserError, match="needs shtab; install audioxai"):
         completion_script("my-tool", parsers(), "bash")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.EFBIG, "ulimit -f"), (errno.ENAMETOOLONG, "shorter"), (errno.ELOOP, "cannot be used")]
+)
+def test_limits_of_files_are_one_line(number, said, capsys):
+    assert run_command(raising(OSError(number, os.strerror(number), "some/file")), []) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "some/file" in error
+    assert error.count("\n") == 1
+
+
+def test_a_limit_of_the_file_size_is_one_line(tmp_path):
+    """As ``ulimit -f`` sets it; the file is not left half-written."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from pathlib import Path; from audioxai.utils.commands import run_command\n"
+        "from audioxai.utils.files import write_text\n"
+        "sys.exit(run_command(lambda _: write_text(Path('big.txt'), 'x' * 100_000)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "ulimit -f" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_names_in_messages_do_not_steer_the_terminal(capsys):
+    assert run_command(raising(UserError("no \x1b[31mred\x1b[0m, no \udce9, but é")), []) == 2
+    assert capsys.readouterr().err == "error: no \\x1b[31mred\\x1b[0m, no \\udce9, but é\n"

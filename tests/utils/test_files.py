@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from audioxai.utils.files import replacing, write_json, write_text
+from audioxai.utils.files import digest_of_json, plain, replacing, write_bytes, write_json, write_text
 
 
 def names(folder):
@@ -68,6 +71,24 @@ def test_the_temporary_name_is_hidden_and_of_no_known_kind(tmp_path):
         assert temporary.name.startswith(".")
         assert temporary.suffix == ".partial"
         assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_the_same_content_is_not_written_again(tmp_path):
+    path = tmp_path / "a.txt"
+    for content, changes in ((b"one", True), (b"one", False), (b"two", True), (b"longer", True), (b"longer", False)):
+        before = path.stat().st_ino if path.exists() else None
+        keeper = path.open("rb") if path.exists() else None  # so that the number of the file is not used again
+        assert write_bytes(path, content).read_bytes() == content
+        assert (path.stat().st_ino != before) == changes
+        if keeper is not None:
+            keeper.close()
+
+
+def test_the_digest_of_json_is_that_of_what_is_read():
+    content = {"b": (1, 2.5), 3: None, "a": "ü\udce9"}
+    assert digest_of_json(content) == digest_of_json(json.loads(json.dumps(content)))
+    assert digest_of_json(content) == digest_of_json(dict(reversed(list(content.items()))))
+    assert digest_of_json(content) != digest_of_json(content | {"a": "u"})
 
 
 def test_a_full_disk_names_the_file(tmp_path):
@@ -131,3 +152,53 @@ def test_what_is_no_json_leaves_the_old_file(tmp_path):
         write_json(path, object())
     assert path.read_text() == "1\n"
     assert names(tmp_path) == ["a.json"]
+
+
+def ended_process():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_what_killed_processes_were_writing_goes(tmp_path):
+    """Of this machine and of processes that are gone only."""
+    mine, node = tmp_path / "a.txt", platform.node()
+    gone = tmp_path / f".rows.parquet.{node}.{ended_process()}.partial"
+    others = [
+        tmp_path / f".rows.parquet.{node}.{os.getpid()}.partial",
+        tmp_path / f".rows.parquet.{node}.1.partial",
+        tmp_path / f".rows.parquet.elsewhere.{ended_process()}.partial",
+        tmp_path / f"rows.{ended_process()}.partial",
+        tmp_path / f".rows.parquet.{node}.{ended_process()}.partial.kept",
+    ]
+    for path in (gone, *others):
+        path.touch()
+    write_text(mine, "x")
+    assert sorted(names(tmp_path)) == sorted(path.name for path in (mine, *others))
+
+
+def test_names_of_any_length_that_the_disk_takes(tmp_path):
+    for name in ("a" * 250, "音" * 80):
+        write_text(tmp_path / name, "x")
+        assert (tmp_path / name).read_text() == "x"
+    with pytest.raises(OSError, match="too long") as caught:
+        write_text(tmp_path / ("a" * 256), "x")
+    assert caught.value.filename == str(tmp_path / ("a" * 256))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("plain", "plain"), ("é音", "é音"), ("jos\udce9", "jos\\xe9"), ("\udcff\udcfe_é", "\\xff\\xfe_é")],
+)
+def test_names_that_are_not_utf8_are_written_out(tmp_path, text, expected):
+    assert plain(text) == expected
+    assert plain(expected) == expected
+
+
+def test_half_a_pair_is_text_too():
+    plain("a\ud800b").encode()
+
+
+def test_a_path_that_is_not_utf8_is_written_and_does_not_end_the_work(tmp_path):
+    write_json(tmp_path / "a.json", {"path": "jos\udce9"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"path": "jos\udce9"}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Black, Silence
 from audioxai.core import Explainer
-from audioxai.domains import Domain, LogMel, Pixels, Stft, Waveform
+from audioxai.domains import Domain, LogMel, Mask, Pixels, Stft, Waveform
 from audioxai.testing.methods import untouched
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
@@ -27,6 +27,7 @@ DOMAINS: dict[str, Domain] = {
     "log_mel": LogMel(8_000, 0.25, bands=12, frames=10),
     "waveform": Waveform(4_000, 0.1),
     "pixels": Pixels(12, 10),
+    "mask": Mask(4_000, 0.1, 6, 7, window_s=0.016),
 }
 # Every method once, in the first domain whose inputs it takes.
 EVERY = pytest.mark.parametrize("name", METHODS)
@@ -38,12 +39,13 @@ def kind_of(name: str) -> str:
 
 
 def plain(kind: str) -> nn.Module:
-    return tiny_waveform_cnn() if kind == "waveform" else tiny_cnn()
+    return tiny_waveform_cnn() if kind in ("waveform", "mask") else tiny_cnn()
 
 
 def inputs_of(kind: str, count: int = 3, seed: int = 2) -> Tensor:
-    low, high = DOMAINS[kind].value_range
-    spread = draw(count, 1, *DOMAINS[kind].shape, seed=seed)
+    domain = DOMAINS["waveform" if kind == "mask" else kind]
+    low, high = domain.value_range
+    spread = draw(count, 1, *domain.shape, seed=seed)
     return (low + (high - low) * (0.5 + 0.15 * spread)).clamp(low, high)
 
 
@@ -57,6 +59,7 @@ def made(name: str) -> Any:
         "baseline": Black() if kind == "pixels" else Silence(DOMAINS[kind]),
         "training_inputs": inputs_of(kind, 12, 3),
         "gradients": 8,
+        "passes": 24,
         "seed": 0,
     }
     return METHODS.bind(name, context)
@@ -207,6 +210,7 @@ def in_stft(name: str, model: nn.Module, targets: Tensor) -> Tensor:
         "baseline": Silence(STFT),
         "training_inputs": STFT.analysis(0.1 * draw(12, 1, 500, seed=5)),
         "gradients": 8,
+        "passes": 16,
         "seed": 0,
     }
     return explain_in(STFT, model, METHODS.bind(name, context), WAVEFORMS, targets)

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import torch
 from helpers.tiny_models import draw, tiny_cnn, tiny_waveform_cnn
+from torch import Tensor
 
 from audioxai.baselines import Black, Silence
-from audioxai.domains import Domain, LogMel, Pixels, Waveform
+from audioxai.domains import Domain, LogMel, Mask, Pixels, Waveform
 from audioxai.registry import MethodEntry
 from audioxai.xai_methods import METHODS
+from audioxai.xai_methods.masks import in_masks
 
 TABLE = Path(__file__).resolve().parents[1] / "golden" / "methods.json"
 DOMAINS: dict[str, Domain] = {
@@ -24,6 +26,7 @@ DOMAINS: dict[str, Domain] = {
     "waveform": Waveform(4_000, 0.1),
     "pixels": Pixels(12, 10),
 }
+CELLS = Mask(4_000, 0.1, 6, 7, window_s=0.016)
 GRADIENTS = 16
 # Far above what differs between processors in double precision, far below any change of a method.
 TOLERANCE = 1e-7
@@ -46,12 +49,22 @@ def numbers(entry: MethodEntry) -> dict[str, list[float]]:
             "baseline": Black() if kind == "pixels" else Silence(domain),
             "training_inputs": training,
             "gradients": GRADIENTS,
+            "passes": GRADIENTS,
             "seed": 0,
         }
-        maps = entry.bind(context)(model, inputs, torch.tensor([0, 2])).flatten()
-        some = maps[:: -(-len(maps) // 6)]
-        found[kind] = [float(f"{value:.12g}") for value in (maps.sum(), maps.abs().sum(), *some)]
+        found[kind] = some_of(entry.bind(context)(model, inputs, torch.tensor([0, 2])))
+    if Mask.name in entry.domains:
+        clips = 0.1 * draw(2, 1, 400, seed=2)
+        budget = GRADIENTS if "gradients" in entry.parameters else 2 * GRADIENTS
+        explainer = in_masks(entry.name, CELLS, gradients=budget, references=0.1 * draw(20, 1, 400, seed=3))
+        found[Mask.name] = some_of(explainer(tiny_waveform_cnn(seed=1), clips, torch.tensor([0, 2])))
     return found
+
+
+def some_of(maps: Tensor) -> list[float]:
+    """Sum, sum of magnitudes and six features."""
+    flat = maps.flatten()
+    return [float(f"{value:.12g}") for value in (flat.sum(), flat.abs().sum(), *flat[:: -(-len(flat) // 6)])]
 
 
 def current() -> dict[str, Any]:

@@ -66,13 +66,20 @@ class SpeechShapedNoise:
     name: ClassVar[str] = "speech-shaped noise"
 
     @classmethod
-    def of(cls, training_waveforms: Tensor, snr_db: float = 0.0, seed: int = 0) -> "SpeechShapedNoise":
-        """Learn the spectrum from training waveforms ``(samples, 1, time)``."""
+    def of(
+        cls, training_waveforms: Tensor, snr_db: float = 0.0, seed: int = 0, smoothing_octaves: float = 0.0
+    ) -> "SpeechShapedNoise":
+        """Learn the spectrum from training waveforms ``(samples, 1, time)``.
+
+        The spectrum of one clip is smoothed by averaging its power over so many octaves around each bin: its own lines
+        would make the noise hum as the clip does.
+        """
         if training_waveforms.ndim != 3 or len(training_waveforms) == 0:
             raise UserError(
                 f"training waveforms have shape {tuple(training_waveforms.shape)}; give at least one (samples, 1, time)"
             )
         power = torch.fft.rfft(training_waveforms.detach().cpu().double()).abs().square().mean((0, 1))
+        power = _smoothed(power, smoothing_octaves) if smoothing_octaves > 0.0 else power
         if not bool(power.any()):
             raise UserError("all training waveforms are silent, so that the noise has no spectrum; give others")
         return cls(Table.of(power.sqrt()), snr_db, seed)
@@ -148,6 +155,16 @@ class BandNoise:
         gain = (target / power.flatten(1).sum(1)).reshape(-1, *[1] * (inputs.ndim - 1))
         amplitudes: Tensor = (power * gain).sqrt() * _complex_normal(inputs, "band noise", self.seed, draw)
         return amplitudes
+
+
+def _smoothed(power: Tensor, octaves: float) -> Tensor:
+    """Mean of ``(bins,)`` over that many octaves around each bin."""
+    bins = torch.arange(len(power), dtype=torch.float64)
+    first = (bins * 2.0 ** (-octaves / 2.0)).floor().long()
+    after = ((bins * 2.0 ** (octaves / 2.0)).ceil().long() + 1).clamp_max(len(power))
+    sums = torch.cat([power.new_zeros(1), power.cumsum(0)])
+    means: Tensor = (sums[after] - sums[first]) / (after - first)
+    return means
 
 
 def _normal(inputs: Tensor, *purpose: object) -> Tensor:

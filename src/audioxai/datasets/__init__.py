@@ -17,6 +17,7 @@ from audioxai.datasets.audio_folder import AudioFolder
 from audioxai.datasets.records import SPLITS, Dataset, Modality, Outline, Sample, Skipped
 from audioxai.datasets.sources import Source
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import plain
 
 __all__ = [
     "DATASETS",
@@ -227,4 +228,4 @@ def summary_of_skipped(skipped: Sequence[Skipped]) -> str:
     # Details stand in brackets or after a semicolon.
     reasons = Counter(one.reason.split(" (")[0].split(";")[0] for one in skipped)
     counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    return f"{len(skipped)} files skipped ({counts}), the first {skipped[0].path}: {skipped[0].reason}"
+    return f"{len(skipped)} files skipped ({counts}), the first {plain(str(skipped[0].path))}: {skipped[0].reason}"

@@ -5,6 +5,7 @@ padded. A file that is not whole, or of which no sound is left, is skipped with 
 Conventions: waveforms are float32 ``(time,)`` in [−1, 1]; decibels are relative to the recording's own peak.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audioxai.datasets.records import Skipped
-from audioxai.datasets.whole_files import UnusableFile, require_whole
+from audioxai.datasets.whole_files import UnusableFile, require_whole, stated_frames, stated_md5
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import track
 
@@ -136,24 +137,42 @@ def _read_mono(path: Path) -> tuple[Waveform, int]:
     try:
         require_whole(path)
         with open_sound(path) as file:
-            rate_hz, announced = int(file.samplerate), int(file.frames)
+            rate_hz, announced, is_exact = int(file.samplerate), int(file.frames), file.format != "MP3"
             channels = _read_blocks(path, file)
     except OSError as error:
         raise UnusableFile(path, f"unreadable ({error.strerror})") from error
     # The decoder's own complaint, and what its binding makes of strange headers.
     except (RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise UnusableFile(path, f"unreadable ({' '.join(str(error).split()) or type(error).__name__})") from error
-    # Elsewhere the number announced may be an estimate.
-    if len(channels) < announced * (1.0 if path.suffix.lower() == ".flac" else COMPLETE_SHARE):
+    # Of MP3 the number announced may be an estimate.
+    if len(channels) < announced * (1 if is_exact else COMPLETE_SHARE):
         raise UnusableFile(path, f"cut off ({len(channels)} of {announced} samples)")
+    if len(channels) > announced and is_exact:
+        raise UnusableFile(path, f"damaged ({len(channels)} samples instead of {announced})")
+    _require_as_stated(path, channels)
+    if not len(channels):
+        raise UnusableFile(path, "empty (no samples)")
     with np.errstate(over="ignore", invalid="ignore"):
         mono = channels.mean(axis=1, dtype=np.float64)
-        mono = mono - mono.mean() if mono.size else mono
-        levels = np.square(channels - channels.mean(axis=0, dtype=np.float64) if mono.size else channels)
+        mono = mono - mono.mean()
+        levels = np.square(channels - channels.mean(axis=0, dtype=np.float64))
         cancelled = channels.shape[1] > 1 and np.square(mono).mean() < CANCELLED_SHARE * levels.mean()
         waveform = np.ascontiguousarray(mono, np.float32)
     _require_sound(path, waveform, bool(cancelled))
     return waveform, rate_hz
+
+
+def _require_as_stated(path: Path, channels: NDArray[np.float32]) -> None:
+    """Check what was decoded against what the file states of its samples, where it does."""
+    frames, md5 = stated_frames(path), stated_md5(path)
+    if frames is not None and frames != len(channels):
+        raise UnusableFile(path, f"damaged ({len(channels)} samples instead of {frames})")
+    if md5 is not None and md5[1] in (8, 16, 24):
+        digest, bits = md5
+        numbers = np.rint(channels * np.float64(2 ** (bits - 1))).astype("<i4")
+        stored = np.ascontiguousarray(numbers.reshape(-1, 1).view(np.uint8)[:, : bits // 8])
+        if hashlib.md5(stored.tobytes(), usedforsecurity=False).digest() != digest:
+            raise UnusableFile(path, "damaged (its samples are not those of its checksum)")
 
 
 def open_sound(path: Path) -> soundfile.SoundFile:
@@ -178,8 +197,6 @@ def _read_blocks(path: Path, file: soundfile.SoundFile) -> NDArray[np.float32]:
 
 
 def _require_sound(path: Path, mono: Waveform, cancelled: bool) -> None:
-    if mono.size == 0:
-        raise UnusableFile(path, "empty (no samples)")
     if not bool(np.isfinite(mono).all()):
         raise UnusableFile(path, "not finite (NaN or infinite samples)")
     if cancelled:

@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from audioxai.datasets.audio_files import LONGEST_RECORDING_S, PLAUSIBLE_RATES_HZ, AudioFormat, open_sound
-from audioxai.datasets.recordings import Recordings, is_audio
+from audioxai.datasets.recordings import Recordings, files_below, is_audio
 from audioxai.datasets.records import SPLITS, Dataset, Listing, Outline, Recording, Skipped
 from audioxai.datasets.registry import DATASETS
 from audioxai.datasets.sources import PublicArchive
 from audioxai.datasets.splits import SHARES, Split, fold_splits, own_parts, stratified_parts
 from audioxai.datasets.whole_files import UnusableFile, require_whole
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import plain
 
 AUTO = "auto"
 # Where a table is looked for, and the columns that are recognised, the first that is there.
@@ -168,7 +169,7 @@ class AudioFolder(Recordings):
 
     def found_in(self, root: Path) -> bool:
         """Whether there is a sound anywhere in ``root``."""
-        return root.is_dir() and any(is_audio(file) for file in _files(root))
+        return root.is_dir() and any(is_audio(file) for file in files_below(root))
 
     def lacking_in(self, root: Path) -> str:  # noqa: ARG002
         """Sounds."""
@@ -301,7 +302,7 @@ class AudioFolder(Recordings):
 
     def _from_folders(self, root: Path) -> tuple[list[_Entry], tuple[Skipped, ...]]:
         """Recordings labelled by the folder directly below ``root``, or below those that are named as parts."""
-        files = [file for file in _files(root) if is_audio(file) or file.suffix.lower() in UNREADABLE_SUFFIXES]
+        files = [file for file in files_below(root) if is_audio(file) or file.suffix.lower() in UNREADABLE_SUFFIXES]
         places = [_normal(file.relative_to(root).as_posix()).split("/") for file in files]
         tops = {place[0].lower() for place in places if len(place) > 1}
         # One such folder alone is a class of that name.
@@ -379,7 +380,7 @@ class _Finder:
         """The one file of that name anywhere in the folder."""
         if self._by_name is None:
             self._by_name = {}
-            for file in _files(self._root):
+            for file in files_below(self._root):
                 self._by_name.setdefault(_normal(file.name), []).append(file)
         files = self._by_name.get(_normal(name), [])
         if len(files) > 1:
@@ -388,19 +389,6 @@ class _Finder:
                 f"{self._table.parent} in the table"
             )
         return files[0] if files else None
-
-
-def _files(root: Path) -> Iterator[Path]:
-    """Every file at any depth, in no particular order; nothing hidden, and no folder twice by way of links."""
-    seen = set()
-    for parent, folders, files in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        place = os.path.realpath(parent)
-        if place in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
 
 
 def _refuse_empty(root: Path, skipped: Sequence[Skipped]) -> None:
@@ -412,8 +400,8 @@ def _refuse_empty(root: Path, skipped: Sequence[Skipped]) -> None:
 
 
 def _normal(text: str) -> str:
-    """Composed characters, whichever way the file system stores them."""
-    return unicodedata.normalize("NFC", text)
+    """Composed characters, whichever way the file system stores them; bytes that are no UTF-8 written out."""
+    return unicodedata.normalize("NFC", plain(text))
 
 
 def _by_value(name: str) -> tuple[int, int, str]:

@@ -27,6 +27,7 @@ from audioxai.datasets.sources import (
     draw_per_part,
     known_split,
     require_every_part,
+    require_room_for_classes,
 )
 from audioxai.utils.errors import UserError
 
@@ -140,6 +141,7 @@ class IdxImages:
     def outline(self, root: Path, split: str | None = None, limit: int | None = None) -> Outline:
         """Classes and sizes of what :meth:`load` returns."""
         known_split(self, split)
+        require_room_for_classes(self.name, limit, len(DIGIT_NAMES))
         _, labels, ids, parts = self._read(root)
         kept = [parts[row] for row in draw_per_part(ids, labels.tolist(), parts, limit)]
         return Outline(DIGIT_NAMES, {part: kept.count(part) for part in SPLITS})
@@ -156,6 +158,7 @@ class IdxImages:
         """
         self._require_no_format(audio_format)
         split_name = known_split(self, split)
+        require_room_for_classes(self.name, limit, len(DIGIT_NAMES))
         images, labels, ids, parts = self._read(root)
         rows = draw_per_part(ids, labels.tolist(), parts, limit)
         require_every_part(self.name, root, split_name, [parts[row] for row in rows])

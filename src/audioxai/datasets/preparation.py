@@ -8,8 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +15,11 @@ from audioxai.datasets import source_of
 from audioxai.datasets.archives import DamagedArchive, put_in_place, require_vacant, staging, unpack
 from audioxai.datasets.download import DownloadFailed, check_free_space, download, file_checksum
 from audioxai.datasets.mnist import idx_file, read_content
+from audioxai.datasets.recordings import files_below, visible
 from audioxai.datasets.sources import PublicArchive, PublicFiles
 from audioxai.utils.commands import storage_errors
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import write_text
 from audioxai.utils.progress import track
 
 MANIFEST = "manifest.json"
@@ -76,9 +76,10 @@ def install_from_folder(name: str, root: Path, folder: Path) -> None:
     target = (root / name).resolve()
     require_vacant(target)
     located = _require_located(name, folder)
+    files = _visible_files(located.folder)
     with staging(target) as work, storage_errors():
-        check_free_space(work, _size_bytes(located.folder))
-        _copy_visible(located.folder, work / "complete" / located.inner)
+        check_free_space(work, sum(file.stat().st_size for file in files))
+        _copy(files, located.folder, work / "complete" / located.inner)
         _finish(name, work / "complete", target, {"source": str(folder)})
 
 
@@ -111,17 +112,26 @@ def install_made(name: str, made: Path, target: Path, about: dict[str, object]) 
 
 
 def locate(name: str, folder: Path) -> Located | None:
-    """The data set in ``folder`` or up to three levels below it, the shallowest first; None if it is not there."""
+    """The data set in ``folder`` or up to three levels below it, the shallowest; None if it is not there.
+
+    Raises
+    ------
+    UserError
+        If two folders of the same depth hold one.
+    """
     source = source_of(name)
-    waiting = deque([(folder, 0)])
-    while waiting:
-        candidate, depth = waiting.popleft()
-        inner = source.place_in(candidate)
-        if inner is not None:
-            return Located(candidate, inner)
-        if depth < _SEARCH_DEPTH:
-            inside = sorted(entry for entry in candidate.iterdir() if not entry.name.startswith("."))
-            waiting.extend((entry, depth + 1) for entry in inside if entry.is_dir())
+    level = [folder]
+    for _ in range(_SEARCH_DEPTH + 1):
+        places = [(candidate, source.place_in(candidate)) for candidate in level]
+        found = [Located(candidate, inner) for candidate, inner in places if inner is not None]
+        if len(found) > 1:
+            raise UserError(
+                f"{folder} holds data set {name} in {found[0].folder.relative_to(folder)} and in "
+                f"{found[1].folder.relative_to(folder)}; give one of them"
+            )
+        if found:
+            return found[0]
+        level = [entry for candidate in level for entry in visible(candidate) if entry.is_dir()]
     return None
 
 
@@ -205,23 +215,28 @@ def _require_content(name: str, folder: Path, public: PublicFiles) -> None:
 
 
 def _write_manifest(folder: Path, manifest: dict[str, object]) -> None:
-    temporary = folder / f".{MANIFEST}.tmp"
-    temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / MANIFEST)
+    if (folder / MANIFEST).is_dir():
+        raise UserError(f"{manifest['source']} holds a folder {MANIFEST}, where the manifest goes; rename it there")
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in files if not name.startswith(".") and name != MANIFEST)
+def _visible_files(folder: Path) -> list[Path]:
+    """Files to copy.
+
+    Raises
+    ------
+    UserError
+        If one is a pipe, a device or a link to no file, of which reading may never end.
+    """
+    files = [file for file in files_below(folder) if file.name != MANIFEST]
+    odd = next((file for file in files if not file.is_file()), None)
+    if odd is not None:
+        raise UserError(f"{odd} is no regular file, nor a link to one; remove it")
+    return files
 
 
-def _size_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in _visible_files(folder) if file.is_file())
-
-
-def _copy_visible(folder: Path, target: Path) -> None:
-    for file in track(_visible_files(folder), None, "copying", "file"):
+def _copy(files: list[Path], folder: Path, target: Path) -> None:
+    for file in track(files, None, "copying", "file"):
         place = target / file.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, place)

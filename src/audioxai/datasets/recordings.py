@@ -1,5 +1,6 @@
 """Recordings in folders: listed, divided into parts, decoded; the steps that every audio source shares."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from audioxai.datasets.sources import (
     draw_per_part,
     file_digests,
     require_every_part,
+    require_room_for_classes,
 )
 from audioxai.datasets.splits import Split, are_group_disjoint
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import plain
 
 # Part of every fingerprint: raised when the same recordings are turned into other samples.
 READING_VERSION = "waveforms 2"
@@ -134,14 +137,10 @@ class Recordings(ABC):
         name = chosen_split(self.name, split, tuple(splits))
         recordings, every_class = listing.recordings, splits[name].every_class
         parts = splits[name].parts(listing)
+        require_room_for_classes(self.name, limit, len(listing.class_names))
         if every_class:
             require_every_part(self.name, root, name, parts)
             self._require_every_class(name, listing.class_names, recordings, parts, ())
-            if limit is not None and 0 < limit < len(listing.class_names):
-                raise UserError(
-                    f"limit is {limit} but {self.name} has {len(listing.class_names)} classes; give at least one "
-                    "sample per class or None for all"
-                )
         rows = draw_per_part([one.id for one in recordings], [one.label for one in recordings], parts, limit)
         return Chosen(
             listing,
@@ -286,11 +285,11 @@ class RecordingFolder(Recordings):
         skipped: list[Skipped] = []
         folder = root / self.folder
         for file in self._files(folder):
-            named = self.parse(file.relative_to(folder))
+            named = self.parse(PurePath(plain(file.relative_to(folder).as_posix())))
             if isinstance(named, str):
                 skipped.append(Skipped(file, named))
             else:
-                identity = file.relative_to(root).as_posix()
+                identity = plain(file.relative_to(root).as_posix())
                 recordings.append(Recording(identity, file, named.label, named.group, named.own_part))
         recordings.sort(key=lambda one: one.id)
         return Listing(tuple(recordings), tuple(skipped), self.class_names, self.group_name)
@@ -334,6 +333,19 @@ class RecordingFolder(Recordings):
 def visible(folder: Path) -> list[Path]:
     """Entries of a folder by name, hidden ones left out."""
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file at any depth, in no particular order; nothing hidden, and no folder twice by way of links."""
+    seen = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        place = os.path.realpath(parent)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (Path(parent, name) for name in files if not name.startswith("."))
 
 
 def is_audio(file: Path) -> bool:

@@ -166,6 +166,20 @@ def draw_per_part(ids: Sequence[str], labels: Sequence[int], parts: Sequence[str
     return rows
 
 
+def require_room_for_classes(name: str, limit: int | None, class_count: int) -> None:
+    """Refuse a limit that leaves a class out.
+
+    Raises
+    ------
+    UserError
+        Naming both numbers.
+    """
+    if limit is not None and 0 < limit < class_count:
+        raise UserError(
+            f"limit is {limit} but {name} has {class_count} classes; give at least one sample per class or None for all"
+        )
+
+
 def require_every_part(name: str, root: Path, split: str, parts: Iterable[str]) -> None:
     """Check that no part of the split is empty.
 

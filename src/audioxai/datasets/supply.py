@@ -36,6 +36,7 @@ from audioxai.datasets.preparation import (
 from audioxai.datasets.sources import PublicArchive
 from audioxai.utils.commands import OneLineParser
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import plain
 
 # Writes a stand-in into the folder of that name below the given one.
 Maker = Callable[[Path], None]
@@ -254,7 +255,7 @@ def _tell(name: str, supply: Supply) -> None:
     expected = public.recordings if isinstance(public, PublicArchive) else count
     files = f"{count}" if count >= expected else f"{count} of {expected}"
     shown = os.path.relpath(place) if place.is_relative_to(Path.cwd()) else place
-    print(f"{name}: {shown}, {files} files, {kind}")
+    print(f"{name}: {plain(str(shown))}, {files} files, {kind}")
 
 
 def script_makers() -> dict[str, Maker]:

@@ -1,11 +1,16 @@
 """Whether a sound file is whole, from its container: decoders correct announced lengths to what is there, silently.
 
-Sources: the formats' own headers: RIFF/RF64 (EBU 3306), Wave64, AIFF, AU, CAF, Ogg (RFC 3533), MP3 (ISO 11172-3).
+What follows the sound counts too: another recording, or sound that the header does not know of, would be left out.
+Sources: the formats' own headers: RIFF/RF64 (EBU 3306), Wave64, AIFF, AU, CAF, NIST SPHERE, FLAC (RFC 9639), Ogg
+(RFC 3533), MP3 (ISO 11172-3).
 """
 
+import math
 import mmap
+import re
 import stat
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,10 +24,35 @@ class UnusableFile(Exception):  # noqa: N818
         self.reason = reason
 
 
-# A header may count its last, padded byte or not.
-_SLACK_BYTES = 1
 _UNKNOWN_32 = 0xFFFFFFFF
 _MOST_CHUNKS = 1000
+_CHUNK_NAME = re.compile(rb"[ -~]{4}")
+_CONVERT = "convert it to WAV or FLAC"
+_STREAM = "length not announced (written as a stream); decode it and write it again"
+_RECORDINGS = (
+    b"RIFF",
+    b"RIFX",
+    b"RF64",
+    b"BW64",
+    b"riff",
+    b"FORM",
+    b".snd",
+    b"dns.",
+    b"caff",
+    b"fLaC",
+    b"OggS",
+    b"NIST_1A",
+)
+_SPHERE_BYTES = 1024
+_SPHERE_FIELDS = {b"sample_count", b"channel_count", b"sample_n_bytes"}
+# The magic and the head of the first block, which has 34 bytes.
+_FLAC_START = b"fLaC\x00\x00\x00\x22"
+# By their code in a frame's header; others are given as numbers.
+_FLAC_RATES_HZ = {
+    **{1: 88_200, 2: 176_400, 3: 192_000, 4: 8_000, 5: 16_000, 6: 22_050},
+    **{7: 24_000, 8: 32_000, 9: 44_100, 10: 48_000, 11: 96_000},
+}
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _FIRST_PAGE, _LAST_PAGE = 2, 4
 # Kilobits per second by index, of MPEG-1 and of MPEG-2 and 2.5, layer III.
 _BIT_RATES = (
@@ -51,15 +81,40 @@ def require_whole(path: Path) -> None:
     if status.st_size == 0:
         raise UnusableFile(path, "empty file")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        start = content[:12]
-        check = next((own for magic, own in _CHECKS if start.startswith(magic)), None)
-        reason = None if check is None else check(content)
+        check = _check_of(content)
+        reason = f"unreadable (of no kind that is read; {_CONVERT})" if check is None else check(content)
     if reason is not None:
         raise UnusableFile(path, reason)
 
 
+def _check_of(content: mmap.mmap) -> "_Check | None":
+    start = content[:8]
+    return next((own for magic, own in _CHECKS if start.startswith(magic)), None)
+
+
+def stated_frames(path: Path) -> int | None:
+    """Number of samples of a channel that a CAF's packet table states; None for all other files.
+
+    libsndfile takes a damaged last packet for a whole one.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        chunks = _chunks(content, 8, ">4sq", 1) if content[:4] == b"caff" else ()
+        tables = (place for name, place, _ in chunks if name == b"pakt" and place + 16 <= len(content))
+        table = next(tables, None)
+        return None if table is None else int(struct.unpack_from(">q", content, table + 8)[0])
+
+
+def stated_md5(path: Path) -> tuple[bytes, int] | None:
+    """MD5 of all samples and their bits as a FLAC states them (RFC 9639, 8.2); None for all other files."""
+    with path.open("rb") as file:
+        head = file.read(42)
+    if len(head) < 42 or head[:4] != b"fLaC" or not any(head[26:42]):
+        return None
+    return head[26:42], ((head[20] & 1) << 4 | head[21] >> 4) + 1
+
+
 def _cut_off(held: int, announced: int) -> str | None:
-    return f"cut off ({held} of {announced} bytes)" if held + _SLACK_BYTES < announced else None
+    return f"cut off ({held} of {announced} bytes)" if held < announced else None
 
 
 def _chunks(content: mmap.mmap, start: int, header: str, alignment: int) -> Iterator[tuple[bytes, int, int]]:
@@ -84,14 +139,35 @@ def _riff(content: mmap.mmap) -> str | None:
         if name == b"data":
             announced = long_size if size == _UNKNOWN_32 else size
             # Written as a stream: all that follows is sound.
-            return None if announced in (0, _UNKNOWN_32) else _cut_off(len(content), place + announced)
+            return None if announced in (0, _UNKNOWN_32) else _chunk_ends(content, place + announced)
     return None
 
 
 def _aiff(content: mmap.mmap) -> str | None:
-    sizes = (place + size for name, place, size in _chunks(content, 12, ">4sI", 2) if name in (b"SSND", b"BODY"))
+    if content[8:12] not in (b"AIFF", b"AIFC"):
+        return f"unreadable (a container of another kind; {_CONVERT})"
+    sizes = (place + size for name, place, size in _chunks(content, 12, ">4sI", 2) if name == b"SSND")
     announced = next(sizes, None)
-    return None if announced is None else _cut_off(len(content), announced)
+    return None if announced is None else _chunk_ends(content, announced)
+
+
+def _chunk_ends(content: mmap.mmap, end: int) -> str | None:
+    """Whether the chunk of the sound is there to its end, and nothing follows but other chunks or zeros."""
+    for start in (end + end % 2, end):
+        name = content[start : start + 4]
+        if _CHUNK_NAME.fullmatch(name) and not name.startswith(_RECORDINGS):
+            return None
+    return _cut_off(len(content), end) or _surplus(content, end)
+
+
+def _surplus(content: mmap.mmap, end: int) -> str | None:
+    """What follows the sound, if it is more than padding."""
+    rest = content[end:].lstrip(b"\0")
+    if len(content) <= end or not rest:
+        return None
+    if rest.startswith(_RECORDINGS):
+        return "several recordings joined; split it"
+    return f"damaged ({len(content) - end} bytes after its sound, of which its header does not tell)"
 
 
 def _wave64(content: mmap.mmap) -> str | None:
@@ -102,7 +178,9 @@ def _wave64(content: mmap.mmap) -> str | None:
             return None
         name, size = struct.unpack_from("<4s12xQ", content, place)
         if name == b"data":
-            return _cut_off(len(content), place + size)
+            end = place + size
+            # libsndfile takes all that follows for sound.
+            return _cut_off(len(content), end) or (_surplus(content, end) if len(content) > end + -size % 8 else None)
         place += max(24, size + -size % 8)
     return None
 
@@ -110,13 +188,44 @@ def _wave64(content: mmap.mmap) -> str | None:
 def _au(content: mmap.mmap) -> str | None:
     order = ">" if content[:4] == b".snd" else "<"
     start, size = struct.unpack_from(f"{order}II", content, 4) if len(content) >= 12 else (0, _UNKNOWN_32)
-    return None if size == _UNKNOWN_32 else _cut_off(len(content), start + size)
+    if size == _UNKNOWN_32:
+        return _STREAM
+    return _cut_off(len(content), start + size) or _surplus(content, start + size)
 
 
 def _caf(content: mmap.mmap) -> str | None:
+    end = None
     for name, place, size in _chunks(content, 8, ">4sq", 1):
-        if name == b"data" or size < 0:
-            return None if size < 0 else _cut_off(len(content), place + size)
+        if size < 0:
+            return _STREAM
+        # Packets are found by their table, which may follow them.
+        if name in (b"data", b"pakt") and place + size > len(content):
+            return _cut_off(len(content), place + size)
+        end = place + size if name == b"data" else end
+    return None if end is None else _chunk_ends(content, end)
+
+
+def _nist(content: mmap.mmap) -> str | None:
+    """SPHERE, the WAV files of TIMIT and its relatives."""
+    told = dict(re.findall(rb"^(\w+) -i (\d+)\s*$", content[:_SPHERE_BYTES], re.MULTILINE))
+    size = re.fullmatch(rb"\s*(\d{1,9})\s*", content[8:16])
+    if size is None or not told.keys() >= _SPHERE_FIELDS:
+        return "unreadable (its header lacks the number of samples)"
+    end = int(size[1]) + math.prod(int(told[name]) for name in _SPHERE_FIELDS)
+    return _cut_off(len(content), end) or _surplus(content, end)
+
+
+def _flac(content: mmap.mmap) -> str | None:
+    """Whether no second file follows and the rate is that of the first frame; the decoder finds out all else."""
+    if content.find(_FLAC_START, 4) >= 0:
+        return "several recordings joined; split it"
+    place, is_last = 4, False
+    while not is_last and place + 4 <= len(content):
+        is_last, place = bool(content[place] & 0x80), place + 4 + int.from_bytes(content[place + 1 : place + 4], "big")
+    frame = content[place : place + 3]
+    stated_hz = int.from_bytes(content[18:21], "big") >> 4
+    if len(frame) == 3 and _FLAC_RATES_HZ.get(frame[2] & 0xF, stated_hz) != stated_hz:
+        return f"damaged (its header says {stated_hz} Hz and its frames do not)"
     return None
 
 
@@ -125,12 +234,14 @@ def _ogg(content: mmap.mmap) -> str | None:
     place, open_streams, ended = 0, set(), False
     while content[place : place + 4] == b"OggS":
         if place + 27 > len(content):
-            return _cut_off(len(content), place + 27 + _SLACK_BYTES)
+            return _cut_off(len(content), place + 27)
         flags, stream, segments = content[place + 5], content[place + 14 : place + 18], content[place + 26]
         body = place + 27 + segments
         following = body + sum(content[place + 27 : body])
         if following > len(content):
             return f"cut off ({len(content)} of {following} bytes)"
+        if _ogg_checksum(content[place:following]) != struct.unpack_from("<I", content, place + 22)[0]:
+            return "damaged (a checksum is not that of its content)"
         if flags & _FIRST_PAGE:
             if ended:
                 return "several recordings joined; split it"
@@ -139,7 +250,16 @@ def _ogg(content: mmap.mmap) -> str | None:
             open_streams.discard(stream)
             ended = True
         place = following
-    return "cut off (its last page is missing)" if open_streams else None
+    if open_streams:
+        return "cut off (its last page is missing)" if place == len(content) else "damaged (pages are missing in it)"
+    return _surplus(content, place)
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """CRC-32 as Ogg computes it: polynomial 0x04C11DB7, bits not reversed, from zero; by zlib on reversed bits."""
+    reversed_bits = (page[:22] + bytes(4) + page[26:]).translate(_REVERSED)
+    raw = zlib.crc32(reversed_bits, _UNKNOWN_32) ^ _UNKNOWN_32
+    return int.from_bytes(raw.to_bytes(4, "little").translate(_REVERSED), "big")
 
 
 def _mpeg(content: mmap.mmap) -> str | None:
@@ -147,7 +267,7 @@ def _mpeg(content: mmap.mmap) -> str | None:
     place = _after_id3(content, 0)
     first = _mpeg_frame(content, place)
     if first is None:
-        return None
+        return f"unreadable (a tag, and then no MP3; {_CONVERT})"
     announced = _announced_frames(content, place)
     frames, end = 0, _before_tags(content)
     place = place + first if announced is not None else place
@@ -158,9 +278,12 @@ def _mpeg(content: mmap.mmap) -> str | None:
         ):
             return "several recordings joined; split it"
         if length is None:
-            place = _next_frame(content, place + 1, end)
+            following = _next_frame(content, place + 1, end)
+            if frames and following < end:
+                return f"damaged ({following - place} bytes between its frames are none)"
+            place = following
             continue
-        if place + length > end + _SLACK_BYTES:
+        if place + length > end:
             return f"cut off ({end} of {place + length} bytes)"
         frames += 1
         place += length
@@ -224,7 +347,8 @@ def _announced_frames(content: mmap.mmap, place: int) -> int | None:
     return int(frames) if flags & 1 else None
 
 
-_CHECKS: tuple[tuple[bytes, Callable[[mmap.mmap], str | None]], ...] = (
+_Check = Callable[[mmap.mmap], str | None]
+_CHECKS: tuple[tuple[bytes, _Check], ...] = (
     (b"RIFF", _riff),
     (b"RIFX", _riff),
     (b"RF64", _riff),
@@ -234,6 +358,8 @@ _CHECKS: tuple[tuple[bytes, Callable[[mmap.mmap], str | None]], ...] = (
     (b".snd", _au),
     (b"dns.", _au),
     (b"caff", _caf),
+    (b"NIST_1A", _nist),
+    (b"fLaC", _flac),
     (b"OggS", _ogg),
     (b"ID3", _mpeg),
     *((bytes((0xFF, second)), _mpeg) for second in (0xE2, 0xE3, 0xF2, 0xF3, 0xFA, 0xFB)),

@@ -1,4 +1,4 @@
-"""Domains of explanations: waveform, complex spectrogram, ERB bands, log-mel spectrogram, pixels.
+"""Domains of explanations: waveform, complex spectrogram, ERB bands, log-mel spectrogram, mask of a recording, pixels.
 
 Idea
 ----
@@ -22,15 +22,18 @@ Examples
 ((1, 1, 16, 12), True)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from audioxai.domains.erb import ErbBands, erb_rate, erb_rate_to_hz
 from audioxai.domains.log_mel import LogMel, hz_to_mel, mel_filters, mel_to_hz
+from audioxai.domains.mask import Mask, MaskValues
 from audioxai.domains.pixels import Pixels
 from audioxai.domains.protocol import Axis, Domain, Invertible
 from audioxai.domains.stft import Stft
 from audioxai.domains.stft_cells import Audible, audible, in_columns, in_stft_cells, matching_stft, spread_over_stft
 from audioxai.domains.waveform import Waveform
+from audioxai.utils.errors import UserError
 
 __all__ = [
     "DOMAINS",
@@ -40,10 +43,13 @@ __all__ = [
     "ErbBands",
     "Invertible",
     "LogMel",
+    "Mask",
+    "MaskValues",
     "Pixels",
     "Stft",
     "Waveform",
     "audible",
+    "domain_from",
     "erb_rate",
     "erb_rate_to_hz",
     "hz_to_mel",
@@ -60,5 +66,22 @@ DOMAINS: dict[str, Callable[..., Domain]] = {
     Stft.name: Stft,
     ErbBands.name: ErbBands,
     LogMel.name: LogMel,
+    Mask.name: Mask,
     Pixels.name: Pixels,
 }
+
+
+def domain_from(configuration: Mapping[str, Any]) -> Domain:
+    """Domain of a stored configuration: the name of its class and its fields.
+
+    Raises
+    ------
+    UserError
+        If there is no such class.
+    """
+    settings = dict(configuration)
+    name = settings.pop("name")
+    kinds: dict[str, Callable[..., Domain]] = {getattr(kind, "__name__", ""): kind for kind in DOMAINS.values()}
+    if name not in kinds:
+        raise UserError(f"a file names the domain {name!r}, which this version does not know; install a newer one")
+    return kinds[name](**settings)

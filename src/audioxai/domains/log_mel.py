@@ -51,6 +51,8 @@ class LogMel:
                 f"bands is {self.bands} and frames is {self.frames}; "
                 "a log-mel spectrogram needs at least 1 band and 2 frames"
             )
+        if self.bands > self.samples:
+            raise UserError(f"bands is {self.bands} for {self.samples} samples; ask for fewer bands")
         if self.samples < self.frames or self.samples - self._analysed > self.window_length // 2:
             raise UserError(f"{self.samples} samples cannot be divided into {self.frames} frames; ask for fewer frames")
         require_a_window(self.samples, self.window_length, self.sample_rate_hz)
@@ -115,7 +117,7 @@ class LogMel:
 
     def axes(self) -> tuple[Axis, ...]:
         """Band centres in Hz and frame centres in seconds."""
-        edges = _slaney_band_edges_hz(self.bands, self.sample_rate_hz)
+        edges = mel_band_edges_hz(self.bands, self.sample_rate_hz)
         times = np.arange(self.frames) * self.hop_length / self.sample_rate_hz
         return (
             Axis("frequency", "Hz", tuple(edges[1:-1].tolist())),
@@ -133,7 +135,7 @@ def mel_to_hz(mel: np.ndarray) -> np.ndarray:
     return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * np.exp((mel - 15.0) * math.log(6.4) / 27.0))
 
 
-def _slaney_band_edges_hz(bands: int, sample_rate_hz: int) -> np.ndarray:
+def mel_band_edges_hz(bands: int, sample_rate_hz: int) -> np.ndarray:
     """Lower edge, centres and upper edge, ``(bands + 2,)``, evenly spaced in mel."""
     top = float(hz_to_mel(np.array(sample_rate_hz / 2.0)))
     return mel_to_hz(np.linspace(0.0, top, bands + 2))
@@ -147,7 +149,7 @@ def mel_filters(sample_rate_hz: int, fft_length: int, bands: int) -> np.ndarray:
     UserError
         If a filter is so narrow that no bin of the spectrum falls into it.
     """
-    edges = _slaney_band_edges_hz(bands, sample_rate_hz)
+    edges = mel_band_edges_hz(bands, sample_rate_hz)
     bins_hz = np.arange(fft_length // 2 + 1) * sample_rate_hz / fft_length
     rising = (bins_hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins_hz) / (edges[2:] - edges[1:-1])[:, None]

@@ -9,6 +9,9 @@ from torch.nn import functional
 from audioxai.domains.protocol import Axis
 from audioxai.utils.errors import UserError
 
+# A side; a model of more would need terabytes.
+MOST_PIXELS = 65_536
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -19,6 +22,10 @@ class Pixels:
 
     name: ClassVar[str] = "pixels"
     unit: ClassVar[str] = "brightness"
+
+    def __post_init__(self) -> None:
+        if not 1 <= min(self.rows, self.columns) <= max(self.rows, self.columns) <= MOST_PIXELS:
+            raise UserError(f"an image has {self.rows} × {self.columns} pixels; give 1 to {MOST_PIXELS:,} a side")
 
     @property
     def silence_value(self) -> float:

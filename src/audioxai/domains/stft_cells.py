@@ -18,12 +18,15 @@ from torch.nn import functional
 
 from audioxai.domains.erb import ErbBands, erb_rate
 from audioxai.domains.log_mel import LogMel, mel_filters
+from audioxai.domains.mask import Mask, interpolation
 from audioxai.domains.protocol import Domain
 from audioxai.domains.stft import Stft
 from audioxai.domains.waveform import Waveform
 from audioxai.utils.errors import UserError
 
-Audible = Waveform | Stft | ErbBands | LogMel
+Audible = Waveform | Stft | ErbBands | LogMel | Mask
+# Domains with columns of their own, which are interpolated in time.
+IN_COLUMNS = (Stft, LogMel, Mask)
 
 
 def audible(domain: Domain) -> Audible:
@@ -35,12 +38,14 @@ def audible(domain: Domain) -> Audible:
         If it is another.
     """
     if not isinstance(domain, Audible):
-        raise UserError(f"domain {domain.name} cannot be listened to; choose waveform, stft, erb_bands or log_mel")
+        raise UserError(
+            f"domain {domain.name} cannot be listened to; choose waveform, stft, erb_bands, log_mel or mask"
+        )
     return domain
 
 
 def matching_stft(domain: Domain) -> Stft:
-    """Spectrogram that a domain's values are mapped to: itself, one with the window of a log-mel, else the default.
+    """Spectrogram that values of a domain are mapped to: itself, that of a mask or a log-mel's window, or the default.
 
     Raises
     ------
@@ -50,6 +55,8 @@ def matching_stft(domain: Domain) -> Stft:
     sound = audible(domain)
     if isinstance(sound, Stft):
         return sound
+    if isinstance(sound, Mask):
+        return sound.stft
     if isinstance(sound, LogMel):
         return Stft(sound.sample_rate_hz, sound.duration_s, window_s=sound.window_s)
     return Stft(sound.sample_rate_hz, sound.duration_s)
@@ -62,7 +69,7 @@ def in_stft_cells(values: Tensor, domain: Audible, stft: Stft) -> Tensor:
 
 def in_columns(values: Tensor, domain: Audible, stft: Stft) -> Tensor:
     """Values as ``(batch, 1, rows, columns)``; those of samples become their mean under the window of every frame."""
-    if isinstance(domain, Stft | LogMel):
+    if isinstance(domain, IN_COLUMNS):
         return values
     return _window_means(values if isinstance(domain, ErbBands) else values[:, :, None], stft)
 
@@ -70,7 +77,7 @@ def in_columns(values: Tensor, domain: Audible, stft: Stft) -> Tensor:
 def spread_over_stft(columns: Tensor, domain: Audible, stft: Stft) -> Tensor:
     """What :func:`in_columns` returns, ``(batch, 1, rows, columns)`` → ``(batch, 1, *stft.shape)``."""
     across = torch.from_numpy(_bin_shares(domain, stft)).to(columns) @ columns
-    if domain == stft or not isinstance(domain, Stft | LogMel):
+    if domain == stft or not isinstance(domain, IN_COLUMNS):
         return across
     return across @ torch.from_numpy(_interpolation(domain, stft, -1)).to(columns)
 
@@ -92,7 +99,7 @@ def _window_means(rows: Tensor, stft: Stft) -> Tensor:
 def _bin_shares(domain: Audible, stft: Stft) -> NDArray[np.float64]:
     """Weight of every row of the domain in every bin, ``(bins, rows)``, with sum 1 per bin."""
     bins = stft.shape[0]
-    if isinstance(domain, Stft):
+    if isinstance(domain, Stft | Mask):
         return np.eye(bins) if domain == stft else _interpolation(domain, stft, 0).T
     if isinstance(domain, Waveform):
         return np.ones((bins, 1))
@@ -109,10 +116,10 @@ def _bin_shares(domain: Audible, stft: Stft) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=8)
-def _interpolation(domain: LogMel | Stft, stft: Stft, axis: int) -> NDArray[np.float64]:
+def _interpolation(domain: Audible, stft: Stft, axis: int) -> NDArray[np.float64]:
     """Linear interpolation from the coordinates of one to those of the other, ``(given, target)``."""
     known, target = (axes[axis].coordinates for axes in (domain.axes(), stft.axes()))
-    return np.stack([np.interp(target, known, unit) for unit in np.eye(len(known))])
+    return interpolation(known, target)
 
 
 def _erb_weights(bins_hz: NDArray[np.float64], centres_hz: NDArray[np.float64]) -> NDArray[np.float64]:

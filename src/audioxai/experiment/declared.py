@@ -19,10 +19,9 @@ A folder with one sub-folder of sounds per class, and a small model that is trai
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar
 
 from audioxai import datasets
 from audioxai.datasets import AudioFolder
@@ -32,18 +31,19 @@ from audioxai.metrics import THESIS_METRICS, setting_types
 from audioxai.models import ARCHITECTURES
 from audioxai.models.external import ExternalModel
 from audioxai.models.training import TrainingConfig
-from audioxai.registry import nearest
 from audioxai.utils.errors import UserError
-from audioxai.utils.strict_yaml import read_yaml
+from audioxai.utils.names import nearest
+from audioxai.utils.strict_yaml import parsed, read_yaml, valued
 
 AUDIO_SHIFT = 0.1
 INPUTS = ("waveform", "log_mel")
-Section = TypeVar("Section")
 
 
 @dataclass(frozen=True)
 class DataSection:
     """``data``: a registered data set by ``name``, or a ``folder`` of class folders or with a ``table``."""
+
+    SHORTHAND: ClassVar[str] = "name"
 
     name: str | None = None
     folder: str | None = None
@@ -110,11 +110,12 @@ def read_study(path: Path) -> tuple[Study, RunOptions]:
         For an unknown key, method, metric, architecture or data set (with the nearest known name), or a value of the
         wrong type.
     """
-    section = parsed(StudySection, read_yaml(path), str(path))
+    content = read_yaml(path)
+    section = parsed(StudySection, content, str(path))
     if len(set(section.seeds)) != len(section.seeds):
         raise UserError(f"{path}: seeds is {list(section.seeds)}; give each once")
     types = setting_types(section.metrics, section.settings)
-    settings = {name: _valued(types[name], value, f"{path}: {name}") for name, value in section.settings.items()}
+    settings = {name: valued(types[name], value, f"{path}: {name}") for name, value in section.settings.items()}
     data = _data(section.data, path.parent)
     external = _external(section.model, path.parent)
     study = Study(
@@ -131,52 +132,10 @@ def read_study(path: Path) -> tuple[Study, RunOptions]:
         seed=section.seed,
         references=section.references,
         profile=section.profile,
-        context={"command": f"audioxai run {path.name}", "configuration": read_yaml(path)},
+        context={"command": f"audioxai run {path.name}", "configuration": content},
     )
     results, checkpoints = (path.parent / folder for folder in (section.results, section.checkpoints))
     return study, RunOptions(results, checkpoints, section.device, section.threads)
-
-
-def parsed(kind: type[Section], settings: Mapping[str, Any], where: str) -> Section:
-    """A section of settings, every key and type checked.
-
-    Raises
-    ------
-    UserError
-        Naming the key, its value and the remedy.
-    """
-    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
-    for key in settings:
-        if key not in known:
-            raise UserError(
-                f"{where}: there is no key {str(key)[:80]!r}{nearest(str(key)[:80], known)}; it has {', '.join(known)}"
-            )
-    for name, one in known.items():
-        if name not in settings and one.default is MISSING and one.default_factory is MISSING:
-            raise UserError(f"{where}: the key {name} is missing; add it")
-    return kind(**{key: _valued(hints[key], value, f"{where}: {key}") for key, value in settings.items()})
-
-
-def _valued(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return None if value is None else _valued(next(one for one in arguments if one is not NoneType), value, where)
-    if hint in (DataSection, ModelSection):
-        content = {"name": value} if isinstance(value, str) and hint is DataSection else value
-        if not isinstance(content, dict):
-            raise UserError(f"{where} is {value!r}; write its keys below it")
-        return parsed(hint, content, where)
-    if origin is tuple:
-        items = value if isinstance(value, list) else [value]
-        return tuple(_valued(arguments[0], item, where) for item in items)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    expected = dict if origin is not None and issubclass(origin, Mapping) else hint
-    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-        names = {int: "a whole number", float: "a number", str: "text", dict: "keys with values"}
-        raise UserError(f"{where} is {value!r}; give {names.get(expected, expected)}")
-    return value
 
 
 def _data(section: DataSection, folder: Path) -> DataSpec:

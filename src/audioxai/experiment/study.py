@@ -10,15 +10,20 @@ from audioxai.datasets.ground_truth import CueDesign, NoiseBand, Tone
 from audioxai.experiment.materials import MATERIALS
 from audioxai.experiment.models import ModelSpec
 from audioxai.metrics import METRICS
-from audioxai.registry import MetricEntry, nearest
+from audioxai.registry import MetricEntry
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import require_folder
 from audioxai.utils.hardware import select_device
+from audioxai.utils.names import nearest
 from audioxai.xai_methods import METHODS
 
 if TYPE_CHECKING:
     from audioxai.report.document import Document
     from audioxai.results import ResultSet
 
+MOST_THREADS = 1024
+# Beyond, one of clip and noise is below the rounding of the other.
+LARGEST_SNR_DB = 120.0
 CUE_LEVEL_DB = -24.0
 CUE_DURATION_S = 0.12
 CUE_MARGIN_S = 0.05
@@ -155,6 +160,10 @@ class Study:
             raise UserError(f"study {self.name} has the same model and samples twice; give each once")
         if self.references < 1:
             raise UserError(f"references is {self.references}; it has to be at least 1")
+        if not abs(self.removal_snr_db) <= LARGEST_SNR_DB:
+            raise UserError(
+                f"removal_snr_db is {self.removal_snr_db}; give {-LARGEST_SNR_DB:g} to {LARGEST_SNR_DB:g} dB"
+            )
         for kind, names, registry in (
             ("method", self.methods, METHODS),
             ("metric", [spec.metric for spec in self.metrics], METRICS),
@@ -204,8 +213,10 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         select_device(self.device)
-        if self.threads is not None and self.threads < 1:
-            raise UserError(f"threads is {self.threads}; it has to be at least 1")
+        require_folder("results", self.results)
+        require_folder("checkpoints", self.checkpoints)
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise UserError(f"threads is {self.threads}; give 1 to {MOST_THREADS}")
 
 
 def cue_design(duration_s: float) -> CueDesign:

@@ -5,6 +5,7 @@ One clip: ``write_sounds(folder, stem, waveform, attributions, domain)``. Many o
 """
 
 from audioxai.listening.loudness import loudness_lkfs
+from audioxai.listening.shares import bins_in, kept_from_percent, ordered_bins
 from audioxai.listening.soft_mask import SoftMask
 from audioxai.listening.sounds import (
     FileFormat,
@@ -23,8 +24,11 @@ __all__ = [
     "Parts",
     "SoftMask",
     "SoundFiles",
+    "bins_in",
+    "kept_from_percent",
     "loudness_lkfs",
     "loudness_matched",
+    "ordered_bins",
     "separate",
     "write_heard",
     "write_sounds",

@@ -18,7 +18,6 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import signal
 from torch import Tensor
 
 from audioxai.utils.errors import UserError
@@ -49,6 +48,8 @@ def loudness_lkfs(waveforms: Tensor, sample_rate_hz: int) -> Tensor:
     if waveforms.ndim != 3 or waveforms.shape[1] != 1 or waveforms.shape[2] < 1:
         raise UserError(f"waveforms have shape {tuple(waveforms.shape)}; loudness is of (batch, 1, time)")
     recorded = waveforms.detach().cpu().double().numpy()[:, 0]
+    from scipy import signal  # takes as long to import as a clip takes to explain
+
     squares = np.square(signal.sosfilt(k_weighting(sample_rate_hz), recorded))
     means = [_gated_mean(one, sample_rate_hz) for one in squares]
     return torch.tensor([_lkfs(mean) for mean in means], dtype=torch.float64)
@@ -75,6 +76,8 @@ def _at_rate(numerator: Polynomial, denominator: Polynomial, sample_rate_hz: int
             f"the sample rate is {sample_rate_hz} Hz; loudness needs more than {2 * corner_hz:.0f} Hz for its filters"
         )
     stretch = table_corner / math.tan(math.pi * corner_hz / sample_rate_hz)
+    from scipy import signal
+
     digital = signal.bilinear(_analogue(numerator), _analogue(denominator), fs=0.5 * stretch)
     return np.concatenate(digital)
 

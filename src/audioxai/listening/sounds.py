@@ -235,7 +235,7 @@ def write_heard(
     }
     _require_full_scale(named)
     return [
-        write_bytes(folder / f"{stem}__{name}.{file_format}", _encoded(sound, heard.sample_rate_hz, file_format))
+        write_bytes(folder / f"{stem}__{name}.{file_format}", encoded(sound, heard.sample_rate_hz, file_format))
         for name, sounds in named.items()
         for stem, sound in zip(stems, sounds, strict=True)
     ]
@@ -263,7 +263,7 @@ def _require_full_scale(named: dict[str, Tensor]) -> None:
             )
 
 
-def _encoded(sound: Tensor, sample_rate_hz: int, file_format: FileFormat) -> bytes:
+def encoded(sound: Tensor, sample_rate_hz: int, file_format: FileFormat) -> bytes:
     """File content of one sound ``(1, time)``, rounded to 24 bits."""
     steps = np.rint(sound[0].detach().cpu().double().numpy() * _PCM_24).clip(-_PCM_24, _PCM_24 - 1)
     content = BytesIO()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
-from audioxai.core import Explainer
+from audioxai.core import Explainer, activation_of
 from audioxai.metrics.batch import Batch, PassMetric, Responses, check_finite, rounding_of
 from audioxai.metrics.engine import Scoring
 from audioxai.metrics.registry import metric
@@ -282,6 +282,7 @@ class Shifted(nn.Module):
         super().__init__()
         self.model = model
         self.shift = shift
+        self.activation = activation_of(model)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``(n, classes)`` of the other model for ``inputs − shift``."""

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import HALF_PRECISION, Explainer, all_finite, require_precision, with_rival
+from audioxai.core import (
+    HALF_PRECISION,
+    Explainer,
+    activation_of,
+    all_finite,
+    attributions_shape,
+    require_precision,
+    with_rival,
+)
 from audioxai.metrics.engine import ExplainerRoute, ModelRoute, Route, Scoring, Work, run
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import bar
@@ -47,8 +55,13 @@ def target_probability(logits: Tensor, targets: Tensor) -> Tensor:
     return target_logit(with_rival(logits).softmax(1), targets)
 
 
+def label_probability(logits: Tensor, targets: Tensor) -> Tensor:
+    """Probability of the target, ``(n,)``, among labels that do not exclude each other: by its own sigmoid."""
+    return target_logit(logits, targets).sigmoid()
+
+
 def predicted_class(logits: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG001 (a reading's)
-    """Class of the largest logit, ``(n,)``, as a number of the logits' type."""
+    """Class of the largest logit, ``(n,)``, as a number of the logits' type; of labels the most probable one."""
     return with_rival(logits).argmax(1).to(logits.dtype)
 
 
@@ -90,6 +103,11 @@ class Batch:
             self._made[key] = make()
         made: Shared = self._made[key]
         return made
+
+    @property
+    def probability(self) -> Reading:
+        """The target's probability: by softmax, or by sigmoid where the model's labels do not exclude each other."""
+        return label_probability if activation_of(self.model) == "sigmoid" else target_probability
 
     def plain(self, reading: Reading = target_logit) -> Responses:
         """Responses ``(batch, 1)`` to the unperturbed inputs, which are sent once whatever is read off them."""
@@ -277,7 +295,8 @@ class PassMetric(ABC):
         UserError
             Naming the metric, and the sample if it is one sample's fault.
         """
-        check_attributions(batch.inputs, attributions, self.label)
+        due = attributions_shape(getattr(self, "explainer", None), batch.inputs)
+        check_attributions(batch.inputs, attributions, self.label, due)
 
     def __call__(
         self,
@@ -359,18 +378,21 @@ def _require_real_numbers(metric: PassMetric, batch: Batch, attributions: Tensor
         raise UserError(f"{metric.label} is not defined for complex inputs; score maps of real inputs by it")
 
 
-def check_attributions(inputs: Tensor, attributions: Tensor, metric: str) -> None:
+def check_attributions(inputs: Tensor, attributions: Tensor, metric: str, shape: tuple[int, ...] | None = None) -> None:
     """Refuse attributions that are not shaped like the inputs, and NaN or infinity in either.
+
+    Attributions of an explainer with a domain of its own have to be of that ``shape``.
 
     Raises
     ------
     UserError
         Naming the metric, and the sample if it is one sample's fault.
     """
-    if attributions.shape != inputs.shape:
+    due = tuple(inputs.shape) if shape is None else shape
+    if tuple(attributions.shape) != due:
         raise UserError(
             f"{metric} got attributions of shape {tuple(attributions.shape)} for inputs of {tuple(inputs.shape)}; "
-            "both have to be shaped alike"
+            f"they have to be of {due}"
         )
     check_finite(metric, inputs=inputs, attributions=attributions)
 

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import Explainer, all_finite, evaluating, logits_of
+from audioxai.core import Explainer, all_finite, attributions_shape, evaluating, logits_of
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
 
@@ -70,7 +70,7 @@ class ModelRoute:
 
 @dataclass(frozen=True, eq=False)
 class ExplainerRoute:
-    """Through an explainer, to attributions shaped like the inputs."""
+    """Through an explainer, to attributions shaped like the inputs or as its own domain says."""
 
     explainer: Explainer
     model: nn.Module
@@ -84,10 +84,11 @@ class ExplainerRoute:
         """Attributions ``(n, 1, …)``."""
         with torch.enable_grad():
             attributions = self.explainer(self.model, inputs, targets)
-        if attributions.shape != inputs.shape:
+        due = attributions_shape(self.explainer, inputs)
+        if tuple(attributions.shape) != due:
             raise UserError(
                 f"the explainer returned attributions of shape {tuple(attributions.shape)} for inputs of "
-                f"{tuple(inputs.shape)}; both have to be shaped alike"
+                f"{tuple(inputs.shape)}; they have to be of {due}"
             )
         if not all_finite(attributions):
             raise UserError(

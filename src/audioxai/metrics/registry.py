@@ -12,8 +12,9 @@ A metric states its facts as class attributes and is registered by a decorator::
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, get_type_hints
 
-from audioxai.registry import MetricEntry, Registry, nearest
+from audioxai.registry import MetricEntry, Registry
 from audioxai.utils.errors import UserError
+from audioxai.utils.names import nearest
 
 METRICS: Registry[MetricEntry] = Registry("metric", MetricEntry, "audioxai.metrics")
 # The five metrics of the thesis, the default of Objective 1.

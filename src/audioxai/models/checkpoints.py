@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from audioxai.models.front_end import Classifier
 from audioxai.utils.errors import UserError
-from audioxai.utils.files import replacing, write_json
+from audioxai.utils.files import digest_of_json, replacing, write_json
+from audioxai.utils.tensors import DamagedError, require_regular
 
 # Raised whenever a field is added or changes its meaning.
-CARD_FORMAT = 2
+CARD_FORMAT = 3
+TRAIN_ANEW = "delete it to train the model anew"
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ def save_weights(weights: Path, model: nn.Module) -> str:
 
 
 def save_card(weights: Path, card: Card) -> None:
-    """Write the card, which completes the checkpoint."""
-    write_json(card_path(weights), asdict(card))
+    """Write the card, which completes the checkpoint, with a digest of its content."""
+    content = asdict(card)
+    write_json(card_path(weights), {**content, "digest": digest_of_json(content)})
 
 
 def read_card(weights: Path) -> Card:
@@ -112,23 +115,36 @@ def read_card(weights: Path) -> Card:
     Raises
     ------
     UserError
-        If it is missing, unreadable, lacks a field or is of another version of the format.
+        If it is missing, unreadable, damaged, lacks a field or is of another version of the format.
     """
-    path = card_path(weights)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.get("format", 1)
-        if version == CARD_FORMAT:
-            return Card(**content)
-    except FileNotFoundError as error:
-        raise UserError(f"checkpoint card {path} does not exist; train the model with `audioxai train`") from error
-    except (json.JSONDecodeError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise UserError(f"checkpoint card {path} is unreadable ({error}); delete it to train the model anew") from error
+    path, content = card_path(weights), _card_content(weights)
+    version = content.get("format", 1)
     if isinstance(version, int) and version > CARD_FORMAT:
         raise UserError(f"checkpoint card {path} is of format {version}, newer than {CARD_FORMAT}; update audioxai")
-    raise UserError(
-        f"checkpoint card {path} is of format {version}, older than {CARD_FORMAT}; delete it to train the model anew"
-    )
+    if version != CARD_FORMAT:
+        raise UserError(f"checkpoint card {path} is of format {version}, older than {CARD_FORMAT}; {TRAIN_ANEW}")
+    if content.pop("digest", None) != digest_of_json(content):
+        raise UserError(f"checkpoint card {path} is damaged or was edited; {TRAIN_ANEW}")
+    try:
+        return Card(**content)
+    except TypeError as error:
+        raise UserError(f"checkpoint card {path} is unreadable ({error}); {TRAIN_ANEW}") from error
+
+
+def _card_content(weights: Path) -> dict[str, Any]:
+    path = card_path(weights)
+    try:
+        require_regular(path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"checkpoint card {path} does not exist; train the model with `audioxai train`") from error
+    except DamagedError as error:
+        raise UserError(f"checkpoint card {path} {error}; {TRAIN_ANEW}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"checkpoint card {path} is unreadable ({error}); {TRAIN_ANEW}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"checkpoint card {path} is unreadable (it is no mapping); {TRAIN_ANEW}")
+    return content
 
 
 def load_weights(weights: Path, model: Classifier, card: Card) -> None:
@@ -139,12 +155,15 @@ def load_weights(weights: Path, model: Classifier, card: Card) -> None:
     UserError
         If the file is unreadable, is not the one its card describes, or is of another architecture or class count.
     """
-    if not weights.exists():
-        raise UserError(f"checkpoint {weights} does not exist; train the model with `audioxai train`")
     try:
+        require_regular(weights)
         tensors = load_file(weights)
+    except FileNotFoundError as error:
+        raise UserError(f"checkpoint {weights} does not exist; train the model with `audioxai train`") from error
+    except DamagedError as error:
+        raise UserError(f"checkpoint {weights} {error}; {TRAIN_ANEW}") from error
     except (SafetensorError, OSError) as error:
-        raise UserError(f"checkpoint {weights} is unreadable ({error}); delete it to train the model anew") from error
+        raise UserError(f"checkpoint {weights} is unreadable ({error}); {TRAIN_ANEW}") from error
     own = model.state_dict()
     expected = {name: tuple(value.shape) for name, value in own.items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -172,6 +191,10 @@ def require_described(weights: Path, card: Card) -> None:
     UserError
         Naming the file.
     """
+    try:
+        require_regular(weights)
+    except DamagedError as error:
+        raise UserError(f"checkpoint {weights} {error}; {TRAIN_ANEW}") from error
     if file_sha256(weights) != card.weights_sha256:
         raise UserError(f"checkpoint {weights} is not the file its card describes; delete both to train the model anew")
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from audioxai.core import evaluating, logits_of
 from audioxai.models.checkpoints import tensors_of
-from audioxai.registry import nearest
 from audioxai.utils.errors import UserError
+from audioxai.utils.names import nearest
 
 # Suffixes of files that PyTorch reads by unpickling.
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
@@ -102,11 +102,42 @@ def load_external(factory: str, weights: str | Path | None = None, folder: str |
     Traceback (most recent call last):
     audioxai.utils.errors.UserError: model torch.nn:Identity has neither parameters nor buffers, ...
     """
+    return checked(imported(factory, folder), factory, weights)
+
+
+def imported(factory: str, folder: str | Path = ".", *, functions: bool = False) -> Any:
+    """What a factory makes, whatever it draws at random drawn from seed 0.
+
+    Parameters
+    ----------
+    factory, folder
+        As in :func:`load_external`.
+    functions : bool
+        Whether the name may be a function of one argument, which is returned as it is.
+
+    Raises
+    ------
+    UserError
+        If it is missing, or needs arguments.
+    """
     place, name = _divided(factory)
     path = Path(folder, place).resolve() if _is_file(place) else None
     with _importable(Path(folder).resolve() if path is None else path.parent), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = _made(_found(_module(place, path), name, factory), factory)
+        thing = _found(_module(place, path), name, factory)
+        if functions and inspect.isroutine(thing) and len(_needed(thing)) == 1:
+            return thing
+        return _made(thing, factory)
+
+
+def checked(model: Any, factory: str, weights: str | Path | None) -> nn.Module:
+    """The module that a factory made, with these weights, in evaluation mode.
+
+    Raises
+    ------
+    UserError
+        If it is no ``nn.Module``, has neither parameters nor buffers, or the weights do not fit.
+    """
     if not isinstance(model, nn.Module):
         raise UserError(f"model {factory} is of type {type(model).__name__}; it has to return a torch.nn.Module")
     if not any(True for _ in tensors_of(model)):
@@ -216,17 +247,22 @@ def _found(module: ModuleType, name: str, factory: str) -> Any:
 def _made(thing: Any, factory: str) -> Any:
     if isinstance(thing, nn.Module) or not callable(thing):
         return thing
-    needed = [
-        parameter.name
-        for parameter in inspect.signature(thing).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
+    needed = _needed(thing)
     if needed:
         raise UserError(
             f"model {factory} needs {', '.join(needed)}; name a function without arguments that returns the model"
         )
     return thing()
+
+
+def _needed(thing: Any) -> list[str]:
+    """Names of the arguments without which it cannot be called."""
+    return [
+        parameter.name
+        for parameter in inspect.signature(thing).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
 
 
 def _fill(model: nn.Module, weights: Path, factory: str) -> None:

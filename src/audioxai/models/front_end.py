@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import logits_in
+from audioxai.core import Activation, activation_of, logits_in
 from audioxai.domains import Domain
 from audioxai.utils.errors import UserError
 
@@ -44,6 +44,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.front_end = FrontEnd(domain)
         self.body = body
+        self.activation = activation_of(body)
 
     @property
     def domain(self) -> Domain:
@@ -55,6 +56,27 @@ class Classifier(nn.Module):
         return logits_in(self.body(self.front_end(recorded)))
 
 
+class Labels(nn.Module):
+    """A model whose logits are of labels that do not exclude each other, one sigmoid each.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Returns logits ``(batch, labels)``.
+    """
+
+    activation: Activation = "sigmoid"
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``(batch, 1, …)`` → logits ``(batch, labels)``."""
+        return logits_in(self.model(inputs))
+
+
 class LogitsOfProbabilities(nn.Module):
     """A model that returns probabilities as one that returns logits.
 
@@ -63,7 +85,7 @@ class LogitsOfProbabilities(nn.Module):
     model : nn.Module
         Returns probabilities ``(batch, classes)``.
     kind : {"softmax", "sigmoid"}
-        How it makes them: log p for a softmax over the classes, log p/(1 − p) for one sigmoid per class.
+        How it makes them: see :func:`logits_of_probabilities`.
 
     Examples
     --------
@@ -73,22 +95,34 @@ class LogitsOfProbabilities(nn.Module):
     True
     """
 
-    def __init__(self, model: nn.Module, kind: str) -> None:
+    def __init__(self, model: nn.Module, kind: Activation) -> None:
         super().__init__()
         if kind not in ("softmax", "sigmoid"):
             raise UserError(f"probabilities are of a {kind!r}; choose softmax or sigmoid")
-        self.model, self.kind = model, kind
+        self.model, self.activation = model, kind
         self.train(model.training)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """``(batch, 1, …)`` → logits ``(batch, classes)``, finite where probabilities round to 0 or 1."""
-        probabilities = logits_in(self.model(inputs))
-        smallest = torch.finfo(probabilities.dtype).tiny
-        if self.kind == "softmax":
-            return probabilities.clamp_min(smallest).log()
-        return probabilities.clamp_min(smallest).log() - torch.log1p(
-            -probabilities.clamp_max(1.0 - torch.finfo(probabilities.dtype).eps / 2)
-        )
+        """``(batch, 1, …)`` → logits ``(batch, classes)``."""
+        return logits_of_probabilities(logits_in(self.model(inputs)), self.activation)
+
+
+def logits_of_probabilities(probabilities: Tensor, kind: Activation) -> Tensor:
+    """Logits of probabilities, same shape, finite where these round to 0 or 1.
+
+    Log p for a softmax over the classes, log p/(1 − p) for one sigmoid per class.
+
+    Examples
+    --------
+    >>> logits_of_probabilities(torch.tensor([[0.5, 1.0]]), "sigmoid").isfinite().all()
+    tensor(True)
+    """
+    smallest = torch.finfo(probabilities.dtype).tiny
+    if kind == "softmax":
+        return probabilities.clamp_min(smallest).log()
+    return probabilities.clamp_min(smallest).log() - torch.log1p(
+        -probabilities.clamp_max(1.0 - torch.finfo(probabilities.dtype).eps / 2)
+    )
 
 
 def prepared_for(model: nn.Module, device: torch.device) -> nn.Module:

@@ -1,23 +1,20 @@
 """Seeded training that stops early, shows its progress and picks up where it was stopped."""
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from audioxai.models.front_end import Classifier, prepared_for
 from audioxai.utils.errors import UserError
-from audioxai.utils.files import replacing
 from audioxai.utils.hardware import slices
 from audioxai.utils.progress import Progress, bar
 from audioxai.utils.seeding import derived_seed, generator
+from audioxai.utils.tensors import DamagedError, load_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -221,14 +218,12 @@ def _save(
     history: list[Epoch],
     config: TrainingConfig,
 ) -> None:
-    """Weights, best weights and optimiser moments as safetensors; history and recipe as its metadata."""
+    """Weights, best weights and optimiser moments, with history and recipe as their metadata."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in best.items()}
     for index, moments in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{name}": value for name, value in moments.items()}
-    metadata = {"history": json.dumps([asdict(epoch) for epoch in history]), "config": json.dumps(asdict(config))}
-    with replacing(state) as temporary:
-        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata)
+    save_tensors(state, tensors, {"history": [asdict(epoch) for epoch in history], "config": asdict(config)})
 
 
 def _restore(
@@ -238,12 +233,10 @@ def _restore(
     if not state.exists():
         return [], {name: value.detach().clone() for name, value in model.state_dict().items()}
     try:
-        with safe_open(state, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except SafetensorError as error:
-        raise UserError(f"training state {state} is unreadable ({error}); delete it to train from the start") from error
-    if json.loads(metadata.get("config", "null")) != asdict(config):
+        tensors, metadata = load_tensors(state)
+    except DamagedError as error:
+        raise UserError(f"training state {state} {error}; delete it to train from the start") from error
+    if metadata["config"] != asdict(config):
         raise UserError(f"training state {state} is of another recipe; delete it to train from the start")
     model.load_state_dict(_under(tensors, "model/"))
     moments: dict[int, dict[str, Tensor]] = {}
@@ -251,7 +244,7 @@ def _restore(
         index, moment = name.split("/")
         moments.setdefault(int(index), {})[moment] = value
     optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-    return [Epoch(**epoch) for epoch in json.loads(metadata["history"])], _under(tensors, "best/")
+    return [Epoch(**epoch) for epoch in metadata["history"]], _under(tensors, "best/")
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -179,7 +179,7 @@ def _chosen(standings: Sequence[Standing]) -> tuple[tuple[str, ...], tuple[str, 
 def _against(one: Standing) -> str:
     if 2 * one.worse > one.settings:
         return f"worse than a control in {_of(one.worse, one.settings)}"
-    return f"better than every control in {_of(one.beats, one.settings)}"
+    return f"better than every control in {'only ' if one.beats else ''}{_of(one.beats, one.settings)}"
 
 
 def _of(count: int, settings: int) -> str:

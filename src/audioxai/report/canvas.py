@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from io import BytesIO
 from textwrap import fill
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,6 +42,10 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 
 
+# Files of the figures whose documents are still there: a summary and a report of one run show the same ones.
+_FILES: "WeakKeyDictionary[Figure, dict[str, bytes]]" = WeakKeyDictionary()
+
+
 def settings() -> AbstractContextManager[None]:
     """The style, inside; Matplotlib's settings as they were, outside."""
     return mpl.rc_context(SETTINGS)
@@ -61,6 +66,14 @@ def add_title(figure: MatplotlibFigure, *lines: str) -> None:
 
 def rendered(block: Figure, kinds: Sequence[str] = ("png",)) -> dict[str, bytes]:
     """Files of a figure, by kind: ``png`` (200 dpi) and ``pdf``; two columns of a page wide, or one."""
+    files = _FILES.setdefault(block, {})
+    missing = [kind for kind in kinds if kind not in files]
+    if missing:
+        files |= _drawn(block, missing)
+    return {kind: files[kind] for kind in kinds}
+
+
+def _drawn(block: Figure, kinds: Sequence[str]) -> dict[str, bytes]:
     with settings():
         figure = block.draw(DOUBLE_INCHES if block.wide else SINGLE_INCHES)
         # Laid out once, so that all formats look the same.

@@ -26,11 +26,14 @@ class Cell:
         What it is sorted by; None sorts by the text, and NaN comes last.
     strong : bool
         Whether it is set in bold.
+    link : str
+        Relative address that an HTML page links the text to; empty for none.
     """
 
     text: str
     value: float | None = None
     strong: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,8 @@ def figures(results: "ResultSet", evidence: Evidence, source: Source) -> dict[st
         "What more gradients bring",
         "Insertion − deletion under the worse removal against the gradients spent on a map, of the best audio IG, "
         "silence IG (both with 95 % intervals) and the next best methods; controls are lines across.",
-        leading[leading["scope"] != ALL],
+        # With one number of gradients there is nothing to be seen.
+        leading[(leading["scope"] != ALL) & (len(evidence.budgets) > 1)],
         partial(budget_figure, evidence, lines),
     )
     costs = leading[(leading["scope"] == overall) & leading["method"].isin({*judged, *lines, *shown_methods(evidence)})]

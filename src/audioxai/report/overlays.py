@@ -181,12 +181,16 @@ def attribution_overlay(shown: Overlay, style: Style, width_inches: float) -> Ma
         return figure
 
 
-def shares_of(attributions: Floats) -> Floats:
-    """Attributions divided by the 99.5th percentile of their sizes, in [−1, 1]."""
-    sizes = np.abs(attributions)
-    scale = float(np.percentile(sizes, CLIP_PERCENTILE)) or float(sizes.max()) or 1.0
-    shares: Floats = np.clip(attributions / scale, -1, 1)
+def shares_of(attributions: Floats, scale: float | None = None) -> Floats:
+    """Attributions divided by a scale, their own by default, in [−1, 1]."""
+    shares: Floats = np.clip(attributions / (scale_of(attributions) if scale is None else scale), -1, 1)
     return shares
+
+
+def scale_of(attributions: Floats) -> float:
+    """The 99.5th percentile of the sizes of attributions, positive."""
+    sizes = np.abs(attributions)
+    return float(np.percentile(sizes, CLIP_PERCENTILE)) or float(sizes.max()) or 1.0
 
 
 def _drawn(

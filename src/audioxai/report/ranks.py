@@ -208,12 +208,14 @@ def critical_difference_diagrams(found: Sequence[Contest], style: Style, width_i
     """One diagram per contest: mean ranks over clusters, bars over methods that Nemenyi's test does not tell apart."""
     with settings():
         ranked = [contest.ranked() for contest in found]
-        heights = [0.5 + LINE_INCHES * _depth(one) for one in ranked]
+        heights = [0.62 + LINE_INCHES * _depth(one) for one in ranked]
         figure = new_figure(sum(heights), width_inches)
         grid = figure.subplots(len(ranked), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, one, contest in zip(grid, ranked, found, strict=True):
             _diagram(axes, one, style)
-            axes.set_title(contest.title, loc="left")
+            # Below each other: side by side, long titles would run into the numbers.
+            told = f"CD = {one.critical_difference:.2f}, {one.clusters} clusters"
+            axes.set_title(f"{contest.title}\n{told}", loc="left")
         return figure
 
 
@@ -366,7 +368,6 @@ def _diagram(axes: Axes, found: CriticalDifference, style: Style) -> None:
     for line, (first, last) in enumerate(groups_alike(found)):
         ends = [ranks.iloc[first] - 0.04, ranks.iloc[last] + 0.04]
         axes.plot(ends, [0.7 + BAR_LINES * line] * 2, color="black", linewidth=2.2, solid_capstyle="butt")
-    axes.set_title(f"CD = {found.critical_difference:.2f}, {found.clusters} clusters", loc="right", fontsize=7)
 
 
 def _name(axes: Axes, method: str, rank: float, place: int, count: int, first_name: float, style: Style) -> None:

@@ -4,9 +4,8 @@
 shards belong together and holds every label, role, direction and model card as they were when the results were made.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +15,16 @@ import pandas as pd
 import pyarrow
 from torch import Tensor
 
-from audioxai.domains import DOMAINS, Domain
+from audioxai.domains import Domain, domain_from
 from audioxai.registry import MethodEntry, MetricEntry
 from audioxai.results.store import ROW_COLUMNS, ROW_SCHEMA, load_tensors, read_rows
 from audioxai.utils.errors import UserError
-from audioxai.utils.files import json_text, write_text
+from audioxai.utils.files import digest_of_json, json_text, write_text
+from audioxai.utils.tensors import DamagedError, require_regular
 
 FORMAT = 1
 MANIFESTS = "manifests"
-LARGEST_FIRST = ("full", "standard", "quick")
+LARGEST_FIRST = ("full", "standard", "quick", "first")
 ANY_PROFILE = "auto"
 
 
@@ -229,10 +229,9 @@ class Results:
     @property
     def studies(self) -> list[tuple[str, str]]:
         """Study and profile of everything that was run, largest profiles first."""
-        found = [
-            tuple(path.stem.rsplit("-", 1)) for path in sorted((self.folder / "metrics").glob(f"{MANIFESTS}/*.json"))
-        ]
-        return sorted(((name, profile) for name, profile in found), key=lambda one: (one[0], _size(one[1]), one[1]))
+        manifests = sorted((self.folder / "metrics").glob(f"{MANIFESTS}/*-*.json"))
+        found = [(name, profile) for path in manifests for name, _, profile in [path.stem.rpartition("-")]]
+        return sorted(found, key=lambda one: (one[0], _size(one[1]), one[1]))
 
     def __contains__(self, study: object) -> bool:
         return study in {name for name, _ in self.studies}
@@ -263,15 +262,10 @@ def manifest_path(root: Path, study: str, profile: str) -> Path:
 
 
 def write_manifest(root: Path, content: Mapping[str, Any]) -> Path:
-    """Write the manifest of a study; ``content`` has the fields that :func:`read_manifest` reads.
-
-    What is there already is not written again, so that finished results can lie in a read-only folder.
-    """
+    """Write the manifest of a study; ``content`` has the fields that :func:`read_manifest` reads."""
     path = manifest_path(root, content["study"], content["profile"])
-    described = json.loads(json_text({"format": FORMAT, **content}))
-    text = json_text({**described, "digest": _digest(described)})
-    if not path.is_file() or path.read_bytes() != text.encode():
-        write_text(path, text)
+    described = {"format": FORMAT, **{name: value for name, value in content.items() if name != "digest"}}
+    write_text(path, json_text({**described, "digest": digest_of_json(described)}))
     return path
 
 
@@ -289,12 +283,23 @@ def read_manifest(root: Path, path: Path) -> ResultSet:
             f"results {path} are of format {content.get('format')} but this version reads format {FORMAT}; "
             "install the version that wrote them, or run the study again"
         )
-    if content.get("digest") != _digest(content):
+    if content.pop("digest", None) != digest_of_json(content):
         raise UserError(f"results {path} are damaged or were edited; delete the file and run the study again")
+    if path.stem != f"{content.get('study')}-{content.get('profile')}":
+        raise UserError(f"results {path} were written under another name; give the file its own name back")
+    try:
+        return _described_by(content, root)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"results {path} lack something that this version reads ({error!r}); run the study again"
+        ) from error
+
+
+def _described_by(content: Mapping[str, Any], root: Path) -> ResultSet:
     methods = {one["name"]: MethodEntry(**_tuples(one), make=_not_made) for one in content["methods"]}
     metrics = {one["name"]: MetricEntry(**_tuples(one), make=_not_made) for one in content["metrics"]}
     shards = [(root / shard["path"], shard) for shard in content["shards"]]
-    there = [(place, shard) for place, shard in shards if place.is_file()]
+    there = [(place, shard) for place, shard in shards if place.exists()]
     return ResultSet(
         **{name: content[name] for name in ("study", "title", "question", "profile", "context")},
         rows=_rows(there, methods, metrics),
@@ -304,22 +309,6 @@ def read_manifest(root: Path, path: Path) -> ResultSet:
         cells=tuple(_cell(root, cell) for cell in content["cells"]),
         missing=len(shards) - len(there),
     )
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    """Hash of a manifest's content, its own digest left out."""
-    plain = json.dumps({name: value for name, value in content.items() if name != "digest"}, sort_keys=True)
-    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
-
-
-def domain_from(configuration: Mapping[str, Any]) -> Domain:
-    """Domain of a stored configuration: the name of its class and its fields."""
-    settings = dict(configuration)
-    name = settings.pop("name")
-    kinds: dict[str, Callable[..., Domain]] = {getattr(kind, "__name__", ""): kind for kind in DOMAINS.values()}
-    if name not in kinds:
-        raise UserError(f"the results name the domain {name!r}, which this version does not know; install a newer one")
-    return kinds[name](**settings)
 
 
 def _rows(
@@ -358,8 +347,9 @@ def _cell(root: Path, content: Mapping[str, Any]) -> ExplainedCell:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
+        require_regular(path)
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (DamagedError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"results {path} are not valid JSON ({error}); delete the file and run the study again"
         ) from error

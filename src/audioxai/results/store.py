@@ -2,26 +2,28 @@
 
 A shard is one unit of work, named by a hash of everything that decides its content; a unit whose shard exists is done.
 So a study that was stopped at any moment, by ``kill -9`` too, goes on where it stopped and ends with the same numbers.
-Every shard says what it is: the configuration, the revisions and the code that made it.
+Every shard says what it is: the configuration, the revisions and the code that made it. It holds its own place and a
+digest of its content, so that one that was damaged, or put in the place of another, is noticed.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from audioxai.utils import tensors as tensor_files
 from audioxai.utils.errors import UserError
-from audioxai.utils.files import replacing
+from audioxai.utils.files import plain, replacing, storable
+from audioxai.utils.tensors import DamagedError, require_regular
 
 ROW_SCHEMA = pyarrow.schema(
     [
@@ -52,7 +54,9 @@ ROW_SCHEMA = pyarrow.schema(
     ]
 )
 ROW_COLUMNS = tuple(ROW_SCHEMA.names)
-DESCRIPTION = b"audioxai"
+DESCRIPTION, DIGEST = b"audioxai", b"audioxai digest"
+# What a shard's description calls its own path below the results folder.
+PLACE = "place"
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,8 @@ class Store:
         return self.root / "visualizations" / self.study
 
     def save_tensors(self, path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-        """Write tensors, JSON-able metadata and a digest of the tensors in one step."""
-        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        stored = {"json": json.dumps(dict(metadata), ensure_ascii=False), "digest": digest_of(plain)}
-        with replacing(path) as temporary:
-            save_file(plain, temporary, stored)
+        """Write tensors and JSON-able metadata in one step."""
+        tensor_files.save_tensors(path, tensors, {**metadata, PLACE: self._place(path)})
 
     def load_tensors(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and metadata of a shard; raises as :func:`load_tensors` does."""
@@ -104,10 +105,15 @@ class Store:
         for row in rows:
             if row.keys() != set(ROW_COLUMNS):
                 raise ValueError(f"row has columns {sorted(row)}; a result row has {sorted(ROW_COLUMNS)}")
-        described = ROW_SCHEMA.with_metadata({DESCRIPTION: json.dumps(dict(description), ensure_ascii=False).encode()})
-        table = pyarrow.Table.from_pylist([dict(row) for row in rows], schema=described)
+        values = [{name: plain(one) if isinstance(one, str) else one for name, one in row.items()} for row in rows]
+        table = pyarrow.Table.from_pylist(values, schema=ROW_SCHEMA)
+        text = storable(json.dumps({**description, PLACE: self._place(path)}, ensure_ascii=False))
+        described = {DESCRIPTION: text.encode(), DIGEST: digest_of_rows(table, text).encode()}
         with replacing(path) as temporary:
-            pyarrow.parquet.write_table(table, temporary, write_page_checksum=True)
+            pyarrow.parquet.write_table(table.replace_schema_metadata(described), temporary, write_page_checksum=True)
+
+    def _place(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def log(self, event: str, **details: Any) -> None:
         """Append one JSON line to the study's log, in one write, so that lines of several processes never mix."""
@@ -116,16 +122,20 @@ class Store:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         line = json.dumps({"time": stamp, "event": event, **details}, ensure_ascii=False, default=str) + "\n"
         with path.open("ab", buffering=0) as file:
-            file.write(line.encode())
+            file.write(storable(line).encode())
 
 
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Hexadecimal hash of tensors on the CPU: their names, types, shapes and bytes."""
-    total = hashlib.blake2b(digest_size=16)
-    for name in sorted(tensors):
-        values = tensors[name].contiguous()
-        total.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
-        total.update(values.resolve_conj().reshape(-1).view(torch.uint8).numpy().tobytes())
+def digest_of_rows(rows: pyarrow.Table, text: str) -> str:
+    """Hexadecimal hash of a table's names, types and values, and of a text that belongs to them."""
+    total = hashlib.blake2b(text.encode(), digest_size=16)
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        total.update(repr((name, str(column.type), len(column))).encode())
+        total.update(column.is_null().to_numpy().tobytes())
+        if pyarrow.types.is_string(column.type):
+            words = column.fill_null("").to_pylist()
+            total.update(repr([len(word) for word in words]).encode() + "".join(words).encode())
+        else:
+            total.update(column.fill_null(0).to_numpy().tobytes())
     return total.hexdigest()
 
 
@@ -135,20 +145,12 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises
     ------
     UserError
-        If the shard is missing, unreadable or not what was written.
+        If the shard is missing, unreadable, not what was written, or that of another place.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-            stored = file.metadata()
-            metadata, digest = json.loads(stored["json"]), stored["digest"]
-    except FileNotFoundError as error:
-        raise UserError(f"result {path} does not exist; run the study with the same options") from error
-    except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as error:  # also without our metadata
-        raise UserError(f"result {path} is unreadable ({error}); delete it and run the study again") from error
-    if digest_of(tensors) != digest:
-        raise UserError(f"result {path} is damaged: its digest is not that of its content; delete it and run again")
-    return tensors, metadata
+    with _refused(path):
+        tensors, metadata = tensor_files.load_tensors(path)
+        _require_own_place(path, metadata)
+        return tensors, metadata
 
 
 def read_rows(path: Path) -> tuple[pyarrow.Table, dict[str, Any]]:
@@ -157,18 +159,40 @@ def read_rows(path: Path) -> tuple[pyarrow.Table, dict[str, Any]]:
     Raises
     ------
     UserError
-        If the shard is missing, unreadable or of other columns.
+        If the shard is missing, unreadable, of other columns, not what was written, or that of another place.
     """
+    with _refused(path):
+        require_regular(path)
+        try:
+            with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+                rows = file.read()
+            known = rows.schema.metadata or {}
+            text = known.get(DESCRIPTION, b"").decode()
+            if not rows.schema.equals(ROW_SCHEMA) or DESCRIPTION not in known:
+                raise DamagedError("has other columns than a result row")
+            damaged = digest_of_rows(rows, text).encode() != known.get(DIGEST)
+            description = json.loads(text)
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise DamagedError(f"is unreadable ({error})") from error
+        if damaged:
+            raise DamagedError("is damaged: its digest is not that of its content")
+        _require_own_place(path, description)
+        return rows.replace_schema_metadata(None), description
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """What is wrong with a shard, as a sentence for the user."""
     try:
-        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
-            rows = file.read()
+        yield
     except FileNotFoundError as error:
         raise UserError(f"result {path} does not exist; run the study with the same options") from error
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's own; damage comes without a number
-            raise
-        raise UserError(f"result {path} is unreadable ({error}); delete it and run the study again") from error
-    described = (rows.schema.metadata or {}).get(DESCRIPTION)
-    if not rows.schema.equals(ROW_SCHEMA) or described is None:
-        raise UserError(f"result {path} has other columns than a result row; delete it and run the study again")
-    return rows.replace_schema_metadata(None), json.loads(described)
+    except DamagedError as error:
+        raise UserError(f"result {path} {error}; delete it and run the study again") from error
+
+
+def _require_own_place(path: Path, description: dict[str, Any]) -> None:
+    """Take the place out of a description, and refuse a shard that lies in another."""
+    place = Path(description.pop(PLACE, ""))
+    if not place.parts or path.parts[-len(place.parts) :] != place.parts:
+        raise DamagedError(f"was written as {place}")

@@ -12,6 +12,7 @@ from typing import Any
 from audioxai.experiment import Plan, Study, results_of, run
 from audioxai.experiment.declared import read_study
 from audioxai.experiment.plan import Kind
+from audioxai.report.document import Document
 from audioxai.studies.options import run_options
 from audioxai.utils.commands import OneLineParser
 from audioxai.utils.configuration import parse, save_yaml
@@ -147,25 +148,28 @@ def everything(plan: Plan) -> None:
 
 def compare(plan: Plan) -> None:
     """Stage that writes and prints the study's document; of a part there is none."""
+    if plan.options.part is not None:
+        print(f"No comparison of part {plan.options.part}: it is that of the whole study, so leave part out")
+        return
+    answered(plan)
+
+
+def answered(plan: Plan) -> Document:
+    """The document of a whole study, written and printed."""
     from audioxai.report.render.json import write_json
     from audioxai.report.render.markdown import write_figures, write_markdown
     from audioxai.report.render.terminal import print_document
 
-    if plan.options.part is not None:
-        print(f"No comparison of part {plan.options.part}: it is that of the whole study, so leave part out")
-        return
-    document = document_of(plan.study)(results_of(plan))
+    document: Document = document_of(plan.study)(results_of(plan))
     root = plan.options.results
     figures = root / "visualizations" / document.name
-    written = [
-        write_markdown(document, root / "summaries", f"../visualizations/{document.name}"),
-        write_json(document, root / "summaries"),
-        *write_figures(document, figures),
-    ]
+    # First, so that finished results in a folder that must not be written are shown as well.
     print_document(document)
-    print("\nSummary and figures:")
-    for path in written:
-        print(f"  {path}")
+    summary = write_markdown(document, root / "summaries", f"../visualizations/{document.name}")
+    write_json(document, root / "summaries")
+    drawn = write_figures(document, figures)
+    print(f"\nSummary: {summary}\nFigures: {len(drawn)} files in {figures}")
+    return document
 
 
 def report(plan: Plan) -> None:

@@ -11,8 +11,9 @@ from audioxai.results import ANY_PROFILE, Results, ResultSet
 from audioxai.studies.command import declared_studies
 from audioxai.utils.configuration import option, parse
 from audioxai.utils.errors import UserError
+from audioxai.utils.files import require_file, require_folder
 
-PROFILES_KNOWN = (ANY_PROFILE, "quick", "standard", "full")
+PROFILES_KNOWN = (ANY_PROFILE, "first", "quick", "standard", "full")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         _require_clips(self.clips)
+        require_file("output", self.destination)
 
     @property
     def destination(self) -> Path:
@@ -41,14 +43,21 @@ class ThesisConfig:
     results: str = option("results", "folder of the results store")
     output: str | None = option(None, "folder of the pages; visualizations/thesis in the results folder if not given")
 
+    def __post_init__(self) -> None:
+        require_folder("output", self.destination)
+
     @property
     def destination(self) -> Path:
         """Where the pages go."""
         return Path(self.results) / "visualizations" / "thesis" if self.output is None else Path(self.output)
 
 
-def documents_in(folder: Path, profile: str = ANY_PROFILE) -> list[tuple[ResultSet, Document]]:
+def documents_in(
+    folder: Path, profile: str = ANY_PROFILE, made: Sequence[Document] = ()
+) -> list[tuple[ResultSet, Document]]:
     """Results and document of every study that a results folder holds completely, the declared studies first.
+
+    Documents that were ``made`` already are taken as they are.
 
     Raises
     ------
@@ -62,7 +71,8 @@ def documents_in(folder: Path, profile: str = ANY_PROFILE) -> list[tuple[ResultS
     if not complete:
         named = "" if profile == ANY_PROFILE else f" of profile {profile}"
         raise UserError(f"{folder} holds no finished study{named}; run python scripts/run_demo.py or audioxai run")
-    return [(one, document_of_results(one)) for one in complete]
+    known_documents = {document.name: document for document in made}
+    return [(one, known_documents.get(one.study) or document_of_results(one)) for one in complete]
 
 
 def document_of_results(results: ResultSet) -> Document:
@@ -77,8 +87,10 @@ def remedy(study: str) -> str:
     return str(getattr(declared_studies()[study].module, "REMEDY", f"audioxai run {study}"))
 
 
-def report(config: ReportConfig) -> Path:
-    """Write the HTML report, the model card and the data card, and return the report's place.
+def report(config: ReportConfig, made: Sequence[Document] = ()) -> Path:
+    """Write the HTML report and, into ``summaries`` beside it, both cards; return the report's place.
+
+    Documents that were ``made`` already are taken as they are.
 
     Raises
     ------
@@ -86,13 +98,13 @@ def report(config: ReportConfig) -> Path:
         If the folder holds no finished study, or the report would be too large.
     """
     from audioxai.report.cards import data_card, model_card
-    from audioxai.report.render.html import Unanswered, write_report
+    from audioxai.report.render.html.page import Unanswered, write_report
     from audioxai.report.render.markdown import write_markdown
 
-    found = documents_in(Path(config.results), config.profile)
+    found = documents_in(Path(config.results), config.profile, made)
     results = [one for one, _ in found]
     for card in (model_card(results), data_card(results)):
-        write_markdown(card, Path(config.results) / "summaries")
+        write_markdown(card, config.destination.parent / "summaries")
     answered = {one.study for one in results}
     unanswered = [
         Unanswered(study.title, study.module.QUESTION, remedy(name))
@@ -102,9 +114,9 @@ def report(config: ReportConfig) -> Path:
     return write_report(found, config.destination, config.clips, unanswered)
 
 
-def print_report(config: ReportConfig) -> None:
+def print_report(config: ReportConfig, made: Sequence[Document] = ()) -> None:
     """Write the HTML report and print where it is."""
-    path = report(config)
+    path = report(config, made)
     size_mib = path.stat().st_size / 2**20
     print(f"Report ({size_mib:.1f} MiB; open it in a browser, no network needed): {path.resolve()}")
 

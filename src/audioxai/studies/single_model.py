@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from audioxai import datasets
-from audioxai.experiment import DataSpec, ModelSpec
+from audioxai.experiment import DataSpec, ModelSpec, RunOptions
 from audioxai.experiment.models import ensure_model, weights_path
 from audioxai.models import ARCHITECTURES, checkpoints
 from audioxai.studies.options import training
@@ -33,6 +33,9 @@ class SingleModelConfig:
     device: str = option("auto", "auto, cpu or cuda")
     threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
     checkpoints: str = option("checkpoints", "folder of the checkpoints")
+
+    def __post_init__(self) -> None:
+        RunOptions(checkpoints=Path(self.checkpoints), device=self.device, threads=self.threads)
 
 
 PROFILES = {"default": SingleModelConfig()}

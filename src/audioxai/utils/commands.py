@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import select
 import sys
@@ -15,9 +16,12 @@ from audioxai.utils.errors import UserError
 USER_ERROR_EXIT = 2
 INTERRUPTED_EXIT = 130
 CLOSED_PIPE_EXIT = 141
+# Longer complaints, as of a value of a megabyte, lose their middle.
+LONGEST_LINE = 1_000
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -37,6 +41,7 @@ def run_command(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
     ``--debug`` anywhere in the arguments is taken out before ``main`` sees them and lets every exception through.
     Use as ``raise SystemExit(run_command(main))``.
     """
+    _accept_every_letter()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "--debug" in arguments:
         main([argument for argument in arguments if argument != "--debug"])
@@ -50,12 +55,32 @@ def run_command(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
             raise
         return CLOSED_PIPE_EXIT
     except UserError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        print("error: " + printable(str(error)), file=sys.stderr)
         return USER_ERROR_EXIT
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on where it stopped", file=sys.stderr)
         return INTERRUPTED_EXIT
     return 0
+
+
+def printable(message: str) -> str:
+    r"""A message in one line, with what would steer a terminal (in names of files) written out, and not too long.
+
+    Examples
+    --------
+    >>> printable("no \x1b[31m colours,\n one line, é as it is")
+    'no \\x1b[31m colours, one line, é as it is'
+    """
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} … {line[-half:]}"
+
+
+def _accept_every_letter() -> None:
+    r"""Let output in another encoding than UTF-8 show what it lacks as ``\u2212``, not fail when all work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _stdout_is_closed() -> bool:
@@ -109,8 +134,8 @@ def storage_errors(path: Path | None = None) -> Iterator[None]:
     Raises
     ------
     UserError
-        For a full disk, an exceeded quota, a forbidden or a read-only place, or a file where a folder has to be; other
-        errors pass as they are.
+        For a full disk, an exceeded quota or limit of a file's size, a forbidden or a read-only place, a file where a
+        folder has to be, or a name that is too long; other errors pass as they are.
     """
     try:
         yield
@@ -126,6 +151,12 @@ def _storage_message(error: OSError, path: Path | None) -> str | None:
     where = "the disk" if place is None else str(place)
     if error.errno in _FULL:
         return f"no space is left for {where}; free some space or choose a folder on another disk"
+    if error.errno == errno.EISDIR:
+        return f"{where} is a folder where a file is needed; choose another name"
+    if error.errno == errno.EFBIG:
+        return f"{where} is larger than a file may be here; raise the limit (ulimit -f) or choose another disk"
+    if error.errno in _NO_NAME:
+        return f"{where[:200]} is a name that cannot be used ({error.strerror}); choose a shorter one"
     if error.errno in _NO_FOLDER:
         return f"{where} is a file where a folder is needed; choose another folder"
     if error.errno in _FORBIDDEN:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from audioxai.utils.commands import OneLineParser
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config")
 PRINT_CONFIG = "--print-config"
+PLAIN = "plain"
 
 
 def option(default: Any, text: str) -> Any:
@@ -100,10 +102,12 @@ def parse(
     from jsonargparse import ArgumentError
 
     files, options = _files_first(argv)
-    parser = parser_of(config_type, _profile_named(options, files, profiles), description, examples, command)
+    in_files = _settings_in(files, config_type)
+    profile = _profile_named(options, in_files, profiles)
+    parser = parser_of(config_type, SimpleNamespace(**(vars(profile) | in_files)), description, examples, command)
     names = [one.name for one in fields(config_type)]  # type: ignore[arg-type]
     try:
-        parsed = parser.parse_args([*(f"--config={file}" for file in files), *map(_known_spelling, options)])
+        parsed = parser.parse_args([*map(_known_spelling, options)])
     except ArgumentError as error:
         raise UserError(_one_sentence(str(error), names)) from error
     values = {name: _as_tuple(parsed[name]) for name in names}
@@ -115,16 +119,24 @@ def parse(
 
 
 def parser_of(
-    config_type: type[Config],
-    defaults: Config,
+    config_type: type[Any],
+    defaults: Any,
     description: str = "",
     examples: Sequence[str] = (),
     command: str | None = None,
 ) -> "ArgumentParser":
-    """Parser with one option for each field of a configuration; parameters as in :func:`parse`."""
-    from jsonargparse import ArgumentParser
+    """Parser with one option for each field of a configuration, ``defaults`` having an attribute for each.
 
+    The other parameters are those of :func:`parse`.
+    """
+    from jsonargparse import ArgumentParser, set_loader
+    from yaml import YAMLError
+
+    from audioxai.utils.strict_yaml import plain_value
+
+    set_loader(PLAIN, plain_value, (YAMLError, ValueError))
     parser = ArgumentParser(
+        parser_mode=PLAIN,
         prog=command,
         exit_on_error=False,
         description=description,
@@ -133,9 +145,12 @@ def parser_of(
         allow_abbrev=False,  # or `--profil standard` would set the name of the profile and nothing else
     )
     parser.add_argument("--config", action="config", help="YAML file of these options, by their names")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    # Taken out of the arguments before they come here, and no part of a printed configuration.
+    parser.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+    )
     hints = get_type_hints(config_type)
-    for one in fields(config_type):  # type: ignore[arg-type]
+    for one in fields(config_type):
         parser.add_argument(
             f"--{one.name}",
             type=hints[one.name],
@@ -170,33 +185,25 @@ def _files_first(argv: Sequence[str] | None) -> tuple[list[str], list[str]]:
     return known.config, options
 
 
-def _profile_named(options: Sequence[str], files: Sequence[str], profiles: Mapping[str, Config]) -> Config:
+def _settings_in(files: Sequence[str], config_type: type[Any]) -> dict[str, Any]:
+    """Options of configuration files, those of later files winning, every key and type checked."""
+    if not files:
+        return {}
+    from audioxai.utils.strict_yaml import read_yaml, typed
+
+    found = [typed(config_type, read_yaml(Path(file)), str(file)) for file in files]
+    return {name: value for one in found for name, value in one.items()}
+
+
+def _profile_named(options: Sequence[str], in_files: Mapping[str, Any], profiles: Mapping[str, Config]) -> Config:
     """Profile that the command line or a file names, before anything else is read, since it sets all other defaults."""
     early = OneLineParser(add_help=False, allow_abbrev=False)
     early.add_argument("--profile", default=None)
     known, _ = early.parse_known_args(options)
-    in_files = [name for name in map(_profile_in_file, reversed(files)) if name is not None]
-    name = next((name for name in (known.profile, *in_files) if name is not None), next(iter(profiles)))
+    name = known.profile if known.profile is not None else in_files.get("profile", next(iter(profiles)))
     if name not in profiles:
         raise UserError(f"profile is {name!r}; choose one of {', '.join(profiles)}")
     return profiles[name]
-
-
-def _profile_in_file(path: str) -> str | None:
-    if not Path(path).is_file():
-        return None
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"configuration {path} is not valid YAML ({' '.join(str(error).split())}); correct it"
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(f"configuration {path} holds no options; write lines of the form 'name: value'")
-    name = content.get("profile")
-    return None if name is None else str(name)
 
 
 def _one_sentence(message: str, names: Sequence[str]) -> str:

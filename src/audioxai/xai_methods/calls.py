@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from audioxai.core import (
     HALF_PRECISION,
     Targets,
+    activation_of,
     all_finite,
     logits_of,
     output_of,
@@ -71,6 +72,7 @@ class LogitsOf(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        self.activation = activation_of(model)
         self.training = False
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -170,10 +172,14 @@ def probe(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     UserError
         As :func:`audioxai.core.target_scores` and :func:`input_gradient` do.
     """
-    twice = inputs[:1].expand(2, *inputs.shape[1:])
-    scores = target_scores(model, twice, torch.stack([targets.min(), targets.max()]))
+    scores = _of_first(model, inputs, torch.stack([targets.min(), targets.max()]))
     input_gradient(scores, inputs, retain_graph=True)
     return scores
+
+
+def _of_first(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Scores of the first input for these targets, as many copies of it as there are."""
+    return target_scores(model, inputs[:1].expand(len(targets), *inputs.shape[1:]), targets)
 
 
 def check_inputs(inputs: Tensor, targets: Targets) -> None:
@@ -209,7 +215,8 @@ def require_relu_modules(method: str, model: nn.Module, inputs: Tensor, targets:
 
     Guided backpropagation and DeepLift replace the gradient of ``nn.ReLU`` modules. A ReLU that is called as a function
     has no module, and both would return something else without notice; so the graph that autograd recorded is compared
-    with the modules that were called.
+    with the modules that were called. Both methods read their modules once per batch, so the graph of two inputs has to
+    be as large as that of one.
 
     Raises
     ------
@@ -228,6 +235,11 @@ def require_relu_modules(method: str, model: nn.Module, inputs: Tensor, targets:
     finally:
         for hook in hooks:
             hook.remove()
+    if len(graph_behind(scores)) != len(graph_behind(_of_first(model, inputs, targets[:1]))):
+        raise UserError(
+            f"{method} needs layers that see all inputs of a batch at once but the model takes them one by one; use "
+            "another method"
+        )
     recorded = _relu_operations(scores)
     # Modules of branches that the logits do not use are not in the graph.
     followed = sum(output.grad_fn in recorded for output in outputs)

@@ -29,7 +29,7 @@ def grad_x_level(domain: Domain) -> PathIntegral:
     return PathIntegral(Straight(Silence(domain)), Right(1))
 
 
-@METHODS.register("random", label="Random (control)", family="controls", role="control")
+@METHODS.register("random", label="Random (control)", family="controls", role="control", gradients=False)
 @dataclass(frozen=True)
 class RandomAttribution:
     """Standard normal noise that depends on the seed and the shape alone, the same for every sample and model."""
@@ -64,13 +64,20 @@ class Energy:
         return 0
 
 
-@METHODS.register("energy", label="Energy (control)", family="controls", role="control")
+@METHODS.register("energy", label="Energy (control)", family="controls", role="control", gradients=False)
 def energy(domain: Domain) -> Energy:
     """Level above silence."""
     return Energy(Silence(domain))
 
 
-@METHODS.register("edges", label="Edges (control)", family="controls", role="control", source="Adebayo et al. 2018")
+@METHODS.register(
+    "edges",
+    label="Edges (control)",
+    family="controls",
+    role="control",
+    source="Adebayo et al. 2018",
+    gradients=False,
+)
 @dataclass(frozen=True)
 class Edges:
     """Magnitude of Sobel's gradient of the input itself: an edge detector."""

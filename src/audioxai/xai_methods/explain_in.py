@@ -4,7 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from audioxai.core import Explainer
+from audioxai.core import Explainer, activation_of
 from audioxai.domains import Domain, Invertible
 from audioxai.utils.errors import UserError
 
@@ -29,6 +29,7 @@ class Resynthesised(nn.Module):
         super().__init__()
         self.domain = domain
         self.model = model
+        self.activation = activation_of(model)
         self.training = model.training
 
     def forward(self, values: Tensor) -> Tensor:

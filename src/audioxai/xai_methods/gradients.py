@@ -100,7 +100,7 @@ class SmoothGrad:
 
     def _mean(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         require_real("SmoothGrad", inputs)
-        size, rows = call_size(inputs), torch.arange(len(inputs), device=inputs.device)
+        size, rows = call_size(inputs, model), torch.arange(len(inputs), device=inputs.device)
         score = self.score.of(model, inputs, targets, size)
         unit, one_node = Line(torch.zeros_like(inputs), torch.ones_like(inputs)), Midpoint(1).partition()
         total = torch.zeros_like(inputs)

@@ -3,7 +3,6 @@
 import warnings
 from dataclasses import dataclass
 
-from captum.attr import GuidedGradCam as CaptumGuidedGradCam
 from torch import Tensor, nn
 
 from audioxai.core import Targets, output_of
@@ -87,6 +86,9 @@ def _attribute(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         raise UserError("guided Grad-CAM needs a model with nn.ReLU modules but this one uses none; use another method")
     layer = last_convolution(model, inputs)
     with warnings.catch_warnings():
+        # Captum brings pyplot along, which takes longer than most explanations.
+        from captum.attr import GuidedGradCam as CaptumGuidedGradCam
+
         # Captum announces that it hooks ReLU modules; `unchanged` restores them.
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU activations")
         attributions: Tensor = CaptumGuidedGradCam(LogitsOf(model), layer).attribute(

@@ -186,7 +186,16 @@ def idgi(domain: Domain, gradients: int = 32) -> Idgi:
     return Idgi(Silence(domain), gradients)
 
 
-@METHODS.register("blur", label="Blur IG", family="peers", role="peer", complete=True, source="Xu et al. 2020")
+@METHODS.register(
+    "blur",
+    label="Blur IG",
+    family="peers",
+    role="peer",
+    complete=True,
+    source="Xu et al. 2020",
+    # Not of masks: a blurred mask of ones is the same.
+    domains=("log_mel", "waveform", "stft", "erb_bands", "pixels"),
+)
 def blur(domain: Domain, gradients: int = 32) -> PathIntegral:
     """Blur IG from a blur of a quarter of the longest axis."""
     return PathIntegral(FromBlur(max(domain.shape) / 4.0), Midpoint(gradients))

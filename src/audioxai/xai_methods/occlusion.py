@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
@@ -13,7 +12,14 @@ from audioxai.xai_methods.calls import attribute_in_calls
 from audioxai.xai_methods.registry import METHODS
 
 
-@METHODS.register("occlusion", label="Occlusion", family="perturbation", role="peer", source="Zeiler & Fergus 2014")
+@METHODS.register(
+    "occlusion",
+    label="Occlusion",
+    family="perturbation",
+    role="peer",
+    source="Zeiler & Fergus 2014",
+    gradients=False,
+)
 @dataclass(frozen=True)
 class Occlusion:
     """Drop of the target's logit when a patch is set to the baseline (Zeiler & Fergus 2014), through Captum.
@@ -40,6 +46,8 @@ class Occlusion:
 
     def passes(self, inputs: Tensor) -> int:
         """Per sample, one for each patch and one for the whole input."""
+        # Captum brings pyplot along, which takes longer than most explanations.
+
         patches = 1
         for size, side in zip(inputs.shape[2:], self._window(inputs), strict=True):
             patches *= -(-size // side)
@@ -49,6 +57,9 @@ class Occlusion:
         return tuple(-(-size // self.patches_per_side) for size in inputs.shape[2:])
 
     def _attribute(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        # Captum brings pyplot along, which takes longer than most explanations.
+        from captum.attr import Occlusion as CaptumOcclusion
+
         window = (inputs.shape[1], *self._window(inputs))
 
         def scores(perturbed: Tensor) -> Tensor:

@@ -10,18 +10,22 @@ their weighted mean.
 
 The gradients of each path give two maps: Integrated Gradients, and the change of every step divided by the squared
 gradient (IDGI), which leaves out the part of a step along which the score does not change.
+
+Paths live in the model's inputs, from a baseline to the input, or in masks of a recording
+(:mod:`audioxai.xai_methods.masks`), from 0 to 1 under a removal; the algorithm is the same.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from audioxai.baselines import BandNoise, Baseline, RandomBaseline, Silence, blurred
-from audioxai.domains import LogMel
+from audioxai.baselines import BandNoise, Baseline, RandomBaseline, Silence, SpeechShapedNoise, blurred
+from audioxai.domains import LogMel, Mask, MaskValues, Waveform
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.combinations import weighted_sum
+from audioxai.xai_methods.masks import MaskedSounds
 from audioxai.xai_methods.path_integral import (
     Integral,
     IntegralMethod,
@@ -46,9 +50,28 @@ NOISE_SNR_DB = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class _WeightedPath:
-    """One path: its curve, where gradients are taken, how far its maps are smoothed, and its weight."""
+class _Course:
+    """What paths lead from and to, both ``(batch, 1, …)``, and the score of points on them."""
 
+    score: ScoreFunction
+    start: Tensor
+    end: Tensor
+
+    @property
+    def line(self) -> Curve:
+        """All features at once."""
+        return Line(self.start, self.end)
+
+    def ordered(self, ranks: Tensor, overlap: float) -> Curve:
+        """Features one after another."""
+        return OrderedLine(self.start, self.end, ranks, overlap)
+
+
+@dataclass(frozen=True, eq=False)
+class _WeightedPath:
+    """One path: score, curve, where gradients are taken, how far its maps are smoothed, and its weight."""
+
+    score: ScoreFunction
     curve: Curve
     partition: Partition
     sigma_cells: float
@@ -124,50 +147,61 @@ class OrderedIntegratedGradients(IntegralMethod):
         """Weighted mean over all paths."""
         score, rounds = self.score.of(model, inputs, targets, size), self.budget[0]
         rows = torch.arange(len(inputs), device=inputs.device)
-        total, weights, changes = torch.zeros_like(inputs), [], []
+        silent = self._silent(score, inputs)
+        total, weights, changes = torch.zeros_like(silent.end), [], []
         for number in range(rounds + 1):
-            paths = self._round(inputs, insertion_ranks(total), number) if number else self._first(inputs)
+            noisy = (
+                self._noisy(score, inputs, draw) for draw in range(FIRST_DRAWS * number, FIRST_DRAWS * (number + 1))
+            )
+            paths = self._round(silent, noisy, insertion_ranks(total)) if number else self._first(silent, noisy)
             for path in paths:
-                maps = self._maps(score, path, rows, size)
+                maps = self._maps(path, rows, size)
                 own = self._weights(maps, path.weight)
                 total = total + weighted_sum(own, list(maps.unbind(1)))
                 weights.append(own.sum(0))
                 if with_change:
-                    changes.append(change_of(score, path.curve, rows, size))
+                    changes.append(change_of(path.score, path.curve, rows, size))
         whole = torch.stack(weights).sum(0)
         attributions = total / broadcast(whole.where(whole > 0.0, 1.0), total)
         change = _mean_change(torch.stack(weights), torch.stack(changes)) if with_change else torch.zeros_like(whole)
         return Integral(attributions, change, torch.full_like(rows, self.gradients))
 
-    def _first(self, inputs: Tensor) -> Iterator[_WeightedPath]:
+    def _silent(self, score: ScoreFunction, inputs: Tensor) -> _Course:
+        """From silence."""
+        return _Course(score, self.silence(inputs), inputs)
+
+    def _noisy(self, score: ScoreFunction, inputs: Tensor, draw: int) -> _Course:
+        """From a draw of noise."""
+        return _Course(score, self.noise.drawn(inputs, draw), inputs)
+
+    def _first(self, silent: _Course, noisy: Iterator[_Course]) -> Iterator[_WeightedPath]:
         """Straight lines from silence and from a few draws of noise."""
         first = self.budget[2]
-        noisy = first // 2
-        draws = FIRST_DRAWS if noisy % FIRST_DRAWS == 0 else 1
-        silent = Midpoint(first - noisy).partition()
-        yield _WeightedPath(Line(self.silence(inputs), inputs), silent, self.silence_sigma_cells, FIRST_WEIGHT)
-        for draw in range(draws):
-            line = Line(self.noise.drawn(inputs, draw), inputs)
-            partition = Midpoint(noisy // draws).of_draw(draw, draws)
-            yield _WeightedPath(line, partition, self.noise_sigma_cells, FIRST_WEIGHT / draws)
+        of_noise = first // 2
+        draws = FIRST_DRAWS if of_noise % FIRST_DRAWS == 0 else 1
+        partition = Midpoint(first - of_noise).partition()
+        yield _WeightedPath(silent.score, silent.line, partition, self.silence_sigma_cells, FIRST_WEIGHT)
+        for draw, course in zip(range(draws), noisy, strict=False):
+            partition = Midpoint(of_noise // draws).of_draw(draw, draws)
+            yield _WeightedPath(course.score, course.line, partition, self.noise_sigma_cells, FIRST_WEIGHT / draws)
 
-    def _round(self, inputs: Tensor, ranks: Tensor, number: int) -> Iterator[_WeightedPath]:
+    def _round(self, silent: _Course, noisy: Iterator[_Course], ranks: Tensor) -> Iterator[_WeightedPath]:
         """Features by their ranks and in the opposite order, from silence and from a draw of noise per path."""
-        partition, silence = Midpoint(self.budget[1]).partition(), self.silence(inputs)
-        orders = (ranks, 1.0 - ranks)
+        partition, orders = Midpoint(self.budget[1]).partition(), (ranks, 1.0 - ranks)
         for order in orders:
-            yield _WeightedPath(OrderedLine(silence, inputs, order, self.overlap), partition, self.silence_sigma_cells)
-        for draw, order in enumerate(orders, FIRST_DRAWS * number):
-            noise = self.noise.drawn(inputs, draw)
-            yield _WeightedPath(OrderedLine(noise, inputs, order, self.overlap), partition, self.noise_sigma_cells)
+            curve = silent.ordered(order, self.overlap)
+            yield _WeightedPath(silent.score, curve, partition, self.silence_sigma_cells)
+        for order, course in zip(orders, noisy, strict=True):
+            curve = course.ordered(order, self.overlap)
+            yield _WeightedPath(course.score, curve, partition, self.noise_sigma_cells)
 
-    def _maps(self, score: ScoreFunction, path: _WeightedPath, rows: Tensor, size: int) -> Tensor:
+    def _maps(self, path: _WeightedPath, rows: Tensor, size: int) -> Tensor:
         """Both maps of one path, smoothed, ``(batch, 2, 1, …)``."""
 
         def both(gradients: Tensor, steps: Tensor) -> Tensor:
             return torch.stack([change_along(gradients, steps), shared_by_squares(gradients, steps)], 1)
 
-        maps = path_sum(score, path.curve, rows, path.partition, size, step_map=both)
+        maps = path_sum(path.score, path.curve, rows, path.partition, size, step_map=both)
         smoothed = blurred(maps.flatten(0, 1), maps.new_full((2 * len(maps),), path.sigma_cells))
         return smoothed.reshape_as(maps)
 
@@ -185,18 +219,55 @@ def _mean_change(weights: Tensor, changes: Tensor) -> Tensor:
     return torch.where(whole > 0.0, mean, changes.mean(0))
 
 
+@dataclass(frozen=True)
+class OrderedMasks(OrderedIntegratedGradients):
+    """The same in masks of recordings, for any model of waveforms whose gradient reaches them.
+
+    Takes waveforms ``(batch, 1, time)`` and returns attributions ``(batch, 1, bands, frames)``. A path leads from a
+    mask of zeros to one of ones under a removal, which is silence or a draw of noise, so a path's attributions add up
+    to F(recording) − F(removal).
+
+    Attributes
+    ----------
+    silence, noise : Baseline, RandomBaseline
+        Removals: baselines of waveforms.
+    domain : Mask
+        Cells of the masks.
+    """
+
+    domain: Mask = field(kw_only=True)
+
+    def _silent(self, score: ScoreFunction, inputs: Tensor) -> _Course:
+        return self._under(score, inputs, self.silence(inputs))
+
+    def _noisy(self, score: ScoreFunction, inputs: Tensor, draw: int) -> _Course:
+        return self._under(score, inputs, self.noise.drawn(inputs, draw))
+
+    def _under(self, score: ScoreFunction, inputs: Tensor, removed: Tensor) -> _Course:
+        sounds = MaskedSounds.of(self.domain, inputs, removed)
+        ones = MaskValues(self.domain).analysis(inputs)
+        return _Course(sounds.scored(score), torch.zeros_like(ones), ones)
+
+
 def _ordered(
-    domain: LogMel, training_inputs: Tensor, gradients: int, seed: int, score: TargetScore = LOGIT
+    domain: LogMel | Mask, training_inputs: Tensor, gradients: int, seed: int, score: TargetScore = LOGIT
 ) -> OrderedIntegratedGradients:
+    own = gradients - score.passes
+    if isinstance(domain, Mask):
+        silence = Silence(Waveform(domain.sample_rate_hz, domain.duration_s))
+        shaped = SpeechShapedNoise.of(training_inputs, NOISE_SNR_DB, seed)
+        return OrderedMasks(silence, shaped, own, score=score, domain=domain)
     noise = BandNoise.of(training_inputs, domain.silence_value, NOISE_SNR_DB, seed)
-    return OrderedIntegratedGradients(Silence(domain), noise, gradients - score.passes, score=score)
+    return OrderedIntegratedGradients(Silence(domain), noise, own, score=score)
 
 
 @METHODS.register(
-    "ordered", label="Ordered IG", family="two baselines", role="ours", complete=True, domains=("log_mel",)
+    "ordered", label="Ordered IG", family="two baselines", role="ours", complete=True, domains=("log_mel", "mask")
 )
-def ordered(domain: LogMel, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> OrderedIntegratedGradients:
-    """Ordered IG from silence and from noise with the bands of the training inputs."""
+def ordered(
+    domain: LogMel | Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0
+) -> OrderedIntegratedGradients:
+    """Ordered IG from silence and from noise with the bands of the training inputs, which for masks are waveforms."""
     return _ordered(domain, training_inputs, gradients, seed)
 
 
@@ -206,10 +277,10 @@ def ordered(domain: LogMel, training_inputs: Tensor, gradients: int = 32, seed: 
     family="two baselines",
     role="ours",
     complete=True,
-    domains=("log_mel",),
+    domains=("log_mel", "mask"),
 )
 def ordered_contrastive(
-    domain: LogMel, training_inputs: Tensor, gradients: int = 32, seed: int = 0
+    domain: LogMel | Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0
 ) -> OrderedIntegratedGradients:
     """Ordered IG of the margin; one pass finds the runner-up, so it takes one gradient less."""
     return _ordered(domain, training_inputs, gradients, seed, Margin())

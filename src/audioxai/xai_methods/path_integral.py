@@ -115,7 +115,7 @@ class IntegralMethod(ABC):
         self, model: nn.Module, inputs: Tensor, targets: Targets, size: int | None, *, with_change: bool
     ) -> Integral:
         def compute(model: nn.Module, inputs: Tensor, targets: Tensor) -> Integral:
-            integral = self.integrate(model, inputs, targets, size or call_size(inputs), with_change=with_change)
+            integral = self.integrate(model, inputs, targets, size or call_size(inputs, model), with_change=with_change)
             require_finite(integral.attributions)
             return integral
 
@@ -221,9 +221,9 @@ def _sum(one: Integral, other: Integral) -> Integral:
     return Integral(one.attributions + other.attributions, one.change + other.change, one.gradients + other.gradients)
 
 
-def call_size(inputs: Tensor) -> int:
-    """Inputs per model call that suit the device."""
-    return inputs_per_call(inputs[0].numel(), inputs.device)
+def call_size(inputs: Tensor, model: nn.Module | None = None) -> int:
+    """Inputs per model call that suit the device; a model says by ``features_per_input`` if they become larger."""
+    return inputs_per_call(getattr(model, "features_per_input", inputs[0].numel()), inputs.device)
 
 
 # --- Gradients along a curve -----------------------------------------------------------------------------------------

@@ -395,8 +395,15 @@ class OrderedLine(Curve):
         return shares * (self.end[rows] - self.start[rows])
 
     def _shares(self, rows: Tensor, t: Tensor) -> Tensor:
-        ranks = self.ranks[rows]
-        return ((broadcast(t, ranks) * (1.0 + self.overlap) - ranks) / self.overlap).clamp(0.0, 1.0)
+        return ordered_shares(self.ranks[rows], t, self.overlap)
+
+
+def ordered_shares(ranks: Tensor, t: Tensor, overlap: float) -> Tensor:
+    """Share of its way that each feature has covered at positions ``t`` ``(pairs,)``, in [0, 1], shaped like ``ranks``.
+
+    ``ranks`` ``(pairs, 1, …)`` say at which position in [0, 1] a feature begins to move, ``overlap`` how long it moves.
+    """
+    return ((broadcast(t, ranks) * (1.0 + overlap) - ranks) / overlap).clamp(0.0, 1.0)
 
 
 def insertion_ranks(attributions: Tensor) -> Tensor:

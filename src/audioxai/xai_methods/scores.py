@@ -1,4 +1,8 @@
-"""Which output of a model is explained: the target's logit, its margin over another class, or its log odds."""
+"""Which output of a model is explained: the target's logit, its margin over another class, or its log odds.
+
+Where labels do not exclude each other, the rival of a label is its absence, whose logit is 0: its probability is
+σ(z) = e^z / (e^z + e^0). So the margin and the log odds of a label are its logit.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +11,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from audioxai.core import checked_logits, output_of, target_scores, with_rival
+from audioxai.core import activation_of, checked_logits, output_of, target_scores, with_rival
 from audioxai.utils.hardware import slices
 
 ScoreFunction = Callable[[Tensor, Tensor], Tensor]
@@ -44,12 +48,17 @@ class Logit:
 
 @dataclass(frozen=True)
 class Margin:
-    """Logit of the target class minus the largest other logit at the unperturbed input: a contrastive explanation."""
+    """Logit of the target class minus the largest other logit at the unperturbed input: a contrastive explanation.
+
+    Of a label that excludes no other it is the logit, the margin over its absence.
+    """
 
     passes: ClassVar[int] = 1
 
     def of(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> ScoreFunction:
         """``logit[target] − logit[runner-up]``, with the same runner-up along the whole path."""
+        if activation_of(model) == "sigmoid":
+            return LOGIT.of(model, inputs, targets, size)
         parts = slices(len(inputs), size)
         runners_up = torch.cat([_runner_up(model, inputs[part], targets[part]) for part in parts])
 
@@ -63,12 +72,17 @@ class Margin:
 
 @dataclass(frozen=True)
 class LogOdds:
-    """Log odds of the target class, log p/(1 − p): its logit minus the log-sum-exp of all others."""
+    """Log odds of the target class, log p/(1 − p): its logit minus the log-sum-exp of all others.
+
+    Of a label that excludes no other it is the logit.
+    """
 
     passes: ClassVar[int] = 0
 
-    def of(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> ScoreFunction:  # noqa: ARG002 (protocol)
+    def of(self, model: nn.Module, inputs: Tensor, targets: Tensor, size: int) -> ScoreFunction:
         """``logit[target] − logsumexp(other logits)``."""
+        if activation_of(model) == "sigmoid":
+            return LOGIT.of(model, inputs, targets, size)
 
         def log_odds(points: Tensor, rows: Tensor) -> Tensor:
             target = targets[rows]

@@ -17,8 +17,9 @@ from audioxai.core import Explainer
 from audioxai.metrics.batch import Batch
 from audioxai.metrics.functions import Adapter, named_as
 from audioxai.metrics.registry import entry_of
-from audioxai.registry import MetricEntry, nearest
+from audioxai.registry import MetricEntry
 from audioxai.utils.errors import UserError
+from audioxai.utils.names import nearest
 from audioxai.utils.seeding import content_key, derived_seed
 
 QUIET = {"disable_warnings": True, "display_progressbar": False}

@@ -3,9 +3,9 @@
 Conventions
 -----------
 The mask M ∈ [0, 1] is the positive part of a feature's relevance divided by the sample's largest. Kept input: b + M ⊙
-(x − b), b the baseline; removed input: x + M ⊙ (b − x). p is the softmax probability of the target. Each class gives
-the per-sample form of a published number, which is its mean over samples (some papers report the median). NaN where no
-feature has positive relevance.
+(x − b), b the baseline; removed input: x + M ⊙ (b − x). p is the target's probability, by softmax, or by its own
+sigmoid where labels do not exclude each other. Each class gives the per-sample form of a published number, which is its
+mean over samples (some papers report the median). NaN where no feature has positive relevance.
 """
 
 from abc import abstractmethod
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
-from audioxai.core import with_rival
-from audioxai.metrics.batch import Batch, PassMetric, Reading, predicted_class, target_probability
+from audioxai.core import activation_of, with_rival
+from audioxai.metrics.batch import Batch, PassMetric, Reading, predicted_class, target_logit
 from audioxai.metrics.engine import Scoring
 from audioxai.metrics.faithfulness.ranking import feature_relevance, removed_inputs
 from audioxai.metrics.registry import metric
@@ -39,6 +39,11 @@ def other_probability(logits: Tensor, targets: Tensor) -> Tensor:
     return with_rival(logits).double().softmax(1).scatter(1, targets[:, None], 0.0).sum(1)
 
 
+def absence_probability(logits: Tensor, targets: Tensor) -> Tensor:
+    """1 − p, ``(n,)``, of a label that excludes no other, which stays above 0 where p rounds to 1."""
+    return (-target_logit(logits, targets).double()).sigmoid()
+
+
 @dataclass(frozen=True)
 class _MaskMetric(PassMetric):
     """What the metrics of masked inputs have in common.
@@ -52,7 +57,10 @@ class _MaskMetric(PassMetric):
     baseline: Baseline
 
     family: ClassVar[str] = "faithfulness"
-    reading: ClassVar[Reading]
+
+    def reading(self, batch: Batch) -> Reading:
+        """What is read off the logits; p unless a metric says otherwise."""
+        return batch.probability
 
     @abstractmethod
     def compared(self, whole: Tensor, masked: Tensor) -> Tensor:
@@ -60,10 +68,8 @@ class _MaskMetric(PassMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in ``score_range``, NaN where the mask is empty."""
-        mask, reading = (
-            soft_mask(attributions).to(batch.inputs.device, batch.inputs.dtype.to_real()),
-            type(self).reading,
-        )
+        mask = soft_mask(attributions).to(batch.inputs.device, batch.inputs.dtype.to_real())
+        reading = self.reading(batch)
         whole = batch.plain(reading)
         masked = batch.responses(
             lambda samples, _: self.masked(batch, samples, mask[samples].to(batch.inputs)), 1, reading
@@ -101,7 +107,6 @@ class AverageIncrease(_MaskMetric):
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     source: ClassVar[str] = "Chattopadhay et al. 2018"
-    reading: ClassVar[Reading] = target_probability
 
     def compared(self, whole: Tensor, masked: Tensor) -> Tensor:
         """100 or 0."""
@@ -128,7 +133,6 @@ class AverageDrop(_MaskMetric):
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     source: ClassVar[str] = "Chattopadhay et al. 2018"
-    reading: ClassVar[Reading] = target_probability
 
     def compared(self, whole: Tensor, masked: Tensor) -> Tensor:
         """Per cent."""
@@ -147,8 +151,8 @@ class AverageGain(_MaskMetric):
 
     Notes
     -----
-    Zhang et al. 2024 (Opti-CAM): 100 · max(0, p(kept) − p(x)) / (1 − p(x)), 1 − p taken from the other classes.
-    NaN where they have no probability at all.
+    Zhang et al. 2024 (Opti-CAM): 100 · max(0, p(kept) − p(x)) / (1 − p(x)), 1 − p taken from the other classes, or from
+    the label's absence. NaN where these have no probability at all.
     """
 
     label: ClassVar[str] = "Average gain"
@@ -156,7 +160,10 @@ class AverageGain(_MaskMetric):
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     source: ClassVar[str] = "Zhang et al. 2024"
-    reading: ClassVar[Reading] = other_probability
+
+    def reading(self, batch: Batch) -> Reading:
+        """1 − p."""
+        return absence_probability if activation_of(batch.model) == "sigmoid" else other_probability
 
     def compared(self, whole: Tensor, masked: Tensor) -> Tensor:
         """Per cent."""
@@ -182,7 +189,6 @@ class MaskFaithfulness(_MaskMetric):
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Parekh et al. 2022"
-    reading: ClassVar[Reading] = target_probability
 
     def compared(self, whole: Tensor, masked: Tensor) -> Tensor:
         """Difference of probabilities."""
@@ -205,7 +211,8 @@ class InputFidelity(_MaskMetric):
 
     Notes
     -----
-    Paissan et al. 2023: [argmax f(kept) = argmax f(x)]; the target is not used.
+    Paissan et al. 2023: [argmax f(kept) = argmax f(x)]; the target is not used. Of labels that do not exclude each
+    other it is the most probable one.
     """
 
     label: ClassVar[str] = "Input fidelity"
@@ -213,7 +220,10 @@ class InputFidelity(_MaskMetric):
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     source: ClassVar[str] = "Paissan et al. 2023"
-    reading: ClassVar[Reading] = predicted_class
+
+    def reading(self, batch: Batch) -> Reading:  # noqa: ARG002 (the interface)
+        """The predicted class."""
+        return predicted_class
 
     def compared(self, whole: Tensor, masked: Tensor) -> Tensor:
         """1 or 0."""

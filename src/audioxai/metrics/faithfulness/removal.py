@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
-from audioxai.metrics.batch import Batch, PassMetric, Responses, check_attributions, target_probability
+from audioxai.metrics.batch import Batch, PassMetric, Responses, check_attributions
 from audioxai.metrics.engine import Scoring, Work, run
 from audioxai.metrics.faithfulness.ranking import (
     check_fractions,
@@ -77,7 +77,7 @@ class _AreaMetric(CurveMetric):
     def removals(self, batch: Batch, attributions: Tensor, first: Tensor, end: Tensor) -> Responses:
         """Probabilities without the features in the places ``first[run]`` to ``end[run]`` − 1."""
         place = places(batch, attributions, self.seed)
-        return batch.responses(without_places(batch, self.baseline, place, first, end), len(first), target_probability)
+        return batch.responses(without_places(batch, self.baseline, place, first, end), len(first), batch.probability)
 
 
 @metric("deletion")
@@ -108,7 +108,7 @@ class Deletion(_AreaMetric):
         """Probability ``(batch, steps + 1)`` of the target, from nothing removed to everything."""
         end = even_edges(feature_count(batch.inputs), self.steps)[1:]
         after = self.removals(batch, attributions, torch.zeros_like(end), end)
-        whole = batch.plain(target_probability)
+        whole = batch.plain(batch.probability)
         yield [whole.work, after.work]
         return torch.cat([whole.values, after.values], dim=1).double()
 
@@ -136,7 +136,7 @@ class Insertion(_AreaMetric):
         features = feature_count(batch.inputs)
         first = even_edges(features, self.steps)[:-1]
         before = self.removals(batch, attributions, first, torch.full_like(first, features))
-        whole = batch.plain(target_probability)
+        whole = batch.plain(batch.probability)
         yield [before.work, whole.work]
         return torch.cat([before.values, whole.values], dim=1).double()
 
@@ -165,7 +165,7 @@ class _DropMetric(PassMetric):
         features = feature_count(batch.inputs)
         first, end = self.removed(counts_of(self.fractions, features), features)
         remove = without_places(batch, self.baseline, places(batch, attributions, self.seed), first, end)
-        whole, rest = batch.plain(target_probability), batch.responses(remove, len(first), target_probability)
+        whole, rest = batch.plain(batch.probability), batch.responses(remove, len(first), batch.probability)
         yield [whole.work, rest.work]
         drops = whole.values.double() - rest.values.double()
         return torch.where(ranks_features(attributions), drops.mean(1), torch.nan)

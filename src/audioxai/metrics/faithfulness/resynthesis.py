@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
 from audioxai.domains import Domain, Stft, audible, in_stft_cells
-from audioxai.metrics.batch import Batch, PassMetric, Responses, check_finite, target_probability
+from audioxai.metrics.batch import Batch, PassMetric, Responses, check_finite
 from audioxai.metrics.engine import ModelRoute, Scoring, Work, run
 from audioxai.metrics.faithfulness.ranking import ranks_features, removed_inputs
 from audioxai.metrics.faithfulness.removal import Tracing
@@ -187,7 +187,7 @@ class ResynthesisFaithfulness(PassMetric):
 
     def tracing(self, batch: Batch, attributions: Tensor) -> Tracing:
         """Yield the work, then return insertion and deletion ``(batch, removals, 2, steps + 1)``, float64."""
-        whole = batch.plain(target_probability)
+        whole = batch.plain(batch.probability)
         emptied = [self._emptied(batch, removal) for removal in self.removals]
         order = _Order(self, batch, attributions)
         between = [self._between(batch, order, removal) for removal in self.removals]
@@ -224,7 +224,7 @@ class ResynthesisFaithfulness(PassMetric):
         """Probability ``(batch, 1)`` in the removal itself; shared by all methods."""
 
         def responses() -> Responses:
-            return batch.responses(lambda samples, _: removed_inputs(batch, removal)[samples], 1, target_probability)
+            return batch.responses(lambda samples, _: removed_inputs(batch, removal)[samples], 1, batch.probability)
 
         return batch.shared(("emptied", removal), responses)
 
@@ -303,7 +303,7 @@ class _PartialSounds:
         values = torch.full((len(batch), runs), torch.nan, dtype=batch.inputs.dtype, device=batch.inputs.device)
 
         def take(numbers: Tensor, logits: Tensor) -> None:
-            read = target_probability(logits, batch.targets[numbers // runs])
+            read = batch.probability(logits, batch.targets[numbers // runs])
             values[numbers // runs, numbers % runs] = read.to(values.dtype)
 
         shape = tuple(batch.inputs.shape[1:])

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioxai.core import with_rival
-from audioxai.metrics.batch import Batch, Perturbation
+from audioxai.core import activation_of, with_rival
+from audioxai.metrics.batch import Batch, Perturbation, target_logit
 from audioxai.metrics.engine import Scoring
 from audioxai.metrics.faithfulness.ranking import check_fractions, counts_of, feature_count, places, ranks_features
 from audioxai.metrics.faithfulness.removal import CurveMetric, Tracing
@@ -23,6 +23,11 @@ RELATIVE_RESIDUAL = 1e-9
 def is_predicted(logits: Tensor, targets: Tensor) -> Tensor:
     """1 where the target is the predicted class, else 0, ``(n,)``."""
     return (with_rival(logits).argmax(1) == targets).to(logits.dtype)
+
+
+def is_predicted_label(logits: Tensor, targets: Tensor) -> Tensor:
+    """1 where the probability of the target, a label that excludes no other, is at least one half, else 0, ``(n,)``."""
+    return (target_logit(logits, targets) >= 0.0).to(logits.dtype)
 
 
 @metric("road")
@@ -45,7 +50,7 @@ class Road(CurveMetric):
     noise; no baseline is needed. The mean over samples is the paper's accuracy, averaged over the fractions;
     :meth:`curve` has it for each. Corrected against common implementations: every sample counts, waveforms are imputed
     too, and noise is relative to the sample, so that it means the same in dB and in [0, 1]. NaN where all features are
-    equally relevant.
+    equally relevant. A label that excludes no other is predicted where its probability is at least one half.
     """
 
     fractions: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
@@ -73,7 +78,8 @@ class Road(CurveMetric):
     def tracing(self, batch: Batch, attributions: Tensor) -> Tracing:
         """Whether the target is still predicted, 1 or 0, ``(batch, fractions)``."""
         place = places(batch, attributions, self.seed)
-        after = batch.responses(self._imputation(batch, place), len(self.fractions), is_predicted)
+        reading = is_predicted_label if activation_of(batch.model) == "sigmoid" else is_predicted
+        after = batch.responses(self._imputation(batch, place), len(self.fractions), reading)
         yield [after.work]
         return after.values.double()
 

@@ -1,5 +1,4 @@
-"""Documents as one HTML file that needs nothing else."""
+"""Documents, galleries and explained clips as HTML files that need nothing else.
 
-from audioxai.report.render.html.page import Unanswered, render, write_page, write_report
-
-__all__ = ["Unanswered", "render", "write_page", "write_report"]
+``page`` makes the report of studies; ``shell`` and ``packing`` are what every page is made with, and load quickly.
+"""

@@ -1,0 +1,1 @@
+"""Parts of the reliability campaign: each has ``run(scale, seed, folder)``, which returns its tally."""
