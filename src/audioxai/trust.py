@@ -45,6 +45,8 @@ LARGE_GAP = 1.0
 # A removal that leaves this share of the probability removes nothing that decides.
 UNMOVED = 0.9
 KEPT_PROBABILITY = 0.5
+# More of a sound than this is no part that decides.
+SMALL_PART = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +157,7 @@ class Trust:
         ]
 
     def _found(self) -> str:
-        if self.kept_share is None:
+        if self.kept_share is None or self.kept_share > SMALL_PART:
             worse = self.scores["worse"]
             return (
                 f"Better than loudness alone ({worse['method']:.2f} against {worse['energy']:.2f}), though no small "

@@ -342,7 +342,7 @@ def data_facts(spec: ModelSpec) -> dict[str, Any]:
             name: dict(sorted(Counter(attributes.get(one, {}).get(name, NOT_STATED) for one in everybody).items()))
             for name in stated
         },
-        "form": _form(recordings),
+        "form": _form(recordings, spec.audio_format),
         "skipped": [f"{one.path.name}: {one.reason}" for one in recordings.skipped],
         "fingerprint": recordings.fingerprint,
         "root": str(spec.data.root),
@@ -408,11 +408,16 @@ def _stated(name: str, value: object) -> str:
     return f"{decade}–{decade + 9}" if name == "age" else str(value)
 
 
-def _form(dataset: Dataset) -> str:
+def _form(dataset: Dataset, audio_format: AudioFormat | None) -> str:
     if dataset.sample_rate_hz is None:
         return f"image of {' × '.join(map(str, dataset.inputs.shape[2:]))} pixels in [0, 1]"
     duration_s = dataset.inputs.shape[-1] / dataset.sample_rate_hz
-    return f"mono waveform of {duration_s:g} s at {dataset.sample_rate_hz:,} Hz in [−1, 1]"
+    parts = [f"mono waveform of {duration_s:g} s at {dataset.sample_rate_hz:,} Hz in [−1, 1]"]
+    if audio_format is not None and audio_format.trim_below_peak_db is not None:
+        parts.append(f"without leading and trailing silence {audio_format.trim_below_peak_db:g} dB below its peak")
+    if audio_format is not None and audio_format.peak_normalise:
+        parts.append("scaled to a peak of 1")
+    return ", ".join(parts)
 
 
 def _some(labelled: Labelled, count: int) -> Labelled:

@@ -438,4 +438,8 @@ def _checkpoint(path: Path) -> Model:
     card = checkpoints.read_card(path)
     module = build(card.architecture, domain_from(card.domain), len(card.class_names), card.seed)
     checkpoints.load_weights(path, module, card)
-    return _of_classifier(module.eval(), card.class_names, path.name, card.weights_sha256[:SHORT])
+    loaded = _of_classifier(module.eval(), card.class_names, path.name, card.weights_sha256[:SHORT])
+    form = card.data.get("form") if card.data else None
+    # A sound that was recorded more quietly than the training's is another one to the model.
+    note = f"The model was trained on recordings made to one form ({form}); the explained sound is taken as it is."
+    return replace(loaded, notes=(note,)) if form else loaded
