@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -291,10 +292,15 @@ def test_killed_again_and_again_it_ends_with_the_same_rows(
 
 @pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path: Path, started: Callable[[], "subprocess.Popen[str]"]) -> None:
-    process = started()
-    wait_for(lambda: bool(list((tmp_path / "results").rglob("*.safetensors"))), process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    # Python drops an interrupt that arrives while an object is finalised; the run then ends as if there had been none.
+    for _ in range(3):
+        process = started()
+        wait_for(lambda: bool(list((tmp_path / "results").rglob("*.safetensors"))), process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        if process.returncode != 0:
+            break
+        shutil.rmtree(tmp_path / "results")
     assert process.returncode == 130
     assert errors.startswith("interrupted")
     assert errors.count("\n") == 1
