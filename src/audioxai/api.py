@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioxai import trust as trusting
-from audioxai.binding import AUTO, BoundMethod, Counted, Request, Told, Where, is_large, logits_without_gradient
+from audioxai.binding import AUTO, BoundMethod, Counted, PassCounter, Request, Where, is_large, logits_without_gradient
 from audioxai.clips import Recording, Sound, Span, read_recording
 from audioxai.core import probabilities_of
 from audioxai.explanation import Explanation, Timeline, completeness_gap
@@ -219,8 +219,8 @@ def _counting(total: int, shown: bool) -> Iterator[Callable[[nn.Module], nn.Modu
         yield lambda module: module
         return
     with bar(total, "explaining", "pass") as progress:
-        told = Told(progress, total)
-        yield lambda module: Counted(module, told)
+        count = PassCounter(progress, total)
+        yield lambda module: Counted(module, count)
 
 
 def _call(recording: Recording, made: Explanation, start_s: float | None = None) -> str:

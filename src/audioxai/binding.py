@@ -275,48 +275,48 @@ def _rate_and_length(domain: Domain) -> tuple[int, float]:
     return sound.sample_rate_hz, sound.duration_s
 
 
-class Told:
-    """A progress bar that is told of passes until it is full; those at the ends of paths come on top.
+class PassCounter:
+    """Counts passes on a progress bar until it is full; those at the ends of paths come on top.
 
     Parameters
     ----------
     progress : Progress
         The bar.
     total : int
-        Where it is full.
+        Passes at which it is full.
     """
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._left = progress, total
 
     def __call__(self, passes: int) -> None:
-        """Some more passes."""
-        told = min(passes, self._left)
-        self._left -= told
-        self._progress.update(told)
+        """Count some more passes."""
+        counted = min(passes, self._left)
+        self._left -= counted
+        self._progress.update(counted)
 
 
 class Counted(nn.Module):
-    """A model that tells of every input.
+    """A model whose inputs are counted.
 
     Parameters
     ----------
     model : nn.Module
         Shared, not copied.
-    told : callable
+    count : callable
         Is called with the number of inputs of each call.
     """
 
-    def __init__(self, model: nn.Module, told: Callable[[int], None]) -> None:
+    def __init__(self, model: nn.Module, count: Callable[[int], None]) -> None:
         super().__init__()
         self.model = model
         self.activation = activation_of(model)
-        self._told = told
+        self._count = count
         self.training = model.training
 
     def forward(self, inputs: Tensor) -> Any:
         """What the model returns."""
-        self._told(len(inputs))
+        self._count(len(inputs))
         return self.model(inputs)
 
 
