@@ -47,7 +47,6 @@ from audioxai.utils.files import write_json
 from audioxai.utils.hardware import keep_freed_memory
 from audioxai.utils.seeding import derived_seed
 from audioxai.xai_methods import METHODS
-from audioxai.xai_methods.combinations import BalancedMean
 from audioxai.xai_methods.masks import in_masks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -130,19 +129,6 @@ def _gradient(given: Given, _: int) -> Explainer:
     return given.masked("grad_x_level", 1)
 
 
-def _from_silence(given: Given, gradients: int) -> Explainer:
-    return given.masked("silence", gradients)
-
-
-def _from_noise(given: Given, gradients: int) -> Explainer:
-    return given.masked("silence", gradients, given.noise)
-
-
-def _from_both(given: Given, gradients: int) -> Explainer:
-    halves: Any = (_from_silence(given, gradients // 2), _from_noise(given, gradients - gradients // 2))
-    return _InCells(BalancedMean(halves), given.cells)
-
-
 def _pull_back(given: Given, gradients: int) -> Explainer:
     domain = Waveform(given.cells.sample_rate_hz, given.cells.duration_s)
     explainer: Explainer = METHODS["pullback"].bind({"domain": domain, "gradients": gradients})
@@ -158,27 +144,13 @@ def _by_name(method: str, given: Given, cost: int) -> Explainer:
     return given.masked(method, cost)
 
 
-@dataclass(frozen=True)
-class _InCells:
-    """An explainer with the domain in which its maps are."""
-
-    explainer: Explainer
-    domain: Mask
-
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self.explainer(model, inputs, targets)
-
-    def passes(self, inputs: Tensor) -> int:
-        return self.explainer.passes(inputs)
-
-
 ENTRANTS = (
     Entrant("random (control)", "control", _random),
     Entrant(LOUDNESS, "control", _loudness),
     Entrant("one gradient in the mask", "gradients", _gradient, (1,)),
-    Entrant("IG in the mask, from silence", "gradients", _from_silence),
-    Entrant("IG in the mask, from noise", "gradients", _from_noise),
-    Entrant("IG in the mask, both", "gradients", _from_both),
+    Entrant("IG in the mask, from silence", "gradients", partial(_by_name, "silence")),
+    Entrant("IG in the mask, from noise", "gradients", partial(_by_name, "mask_noise")),
+    Entrant("IG in the mask, both", "gradients", partial(_by_name, "mask_silence_and_noise")),
     Entrant("pull-back to the STFT", "gradients", _pull_back),
     Entrant("ordered in the mask", "gradients", partial(_by_name, "ordered"), (8, 16, 32, 64)),
     Entrant("occlusion into silence", "passes", _occlusion, (65,)),

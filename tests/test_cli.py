@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 import audioxai as ax
 from audioxai import __version__, cli
 from audioxai.metrics import METRICS
+from audioxai.studies import command
 from audioxai.studies.command import declared_studies
 from audioxai.utils.commands import run_command
 from audioxai.xai_methods import METHODS
@@ -140,8 +142,14 @@ def test_a_dry_run_counts_every_pass_and_writes_nothing(
     options = ["--images=digits_8x8", "--audio=spoken_digits", "--image_resolutions=[28]", "--image_epochs=[1]"]
     options += ["--audio_resolutions=[32]", "--audio_epochs=[1]", "--samples_per_seed=4", "--methods=[saliency,random]"]
     options += ["--metrics=[faithfulness_correlation,sparseness]"]
+    never: list[command.Stage] = [lambda _: pytest.fail("a dry run ran")]
+    script = partial(command.main, "objective1", never, "Scores.", "python compute_metrics.py")
+    assert run_command(script, [*options, command.DRY_RUN]) == 0
+    by_script = capsys.readouterr().out
     assert run_command(cli.dispatch, ["run", "objective1", "--dry-run", *options]) == 0
     printed = capsys.readouterr().out
+    assert [line.split() for line in by_script.splitlines()[:9]] == [line.split() for line in printed.splitlines()[:9]]
+    assert re.search(r"^time .*\nmemory .*\ndisk ", printed, re.MULTILINE)
     assert not list(tmp_path.iterdir())
     # 100 subsets and the input itself, of four samples, for two methods of two models; sparseness takes none.
     total = 101 * 4 * 2 * 2

@@ -127,6 +127,7 @@ def test_a_documented_command_exists(
         words_of_help = rest[:1]
         if rest[0] == "run":
             if rest[1].endswith(".yaml"):
+                (tmp_path / rest[1]).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / rest[1]).write_text(yaml.safe_dump(YAML_STUDY))
             name = "objective1" if rest[1].isupper() else rest[1]
             assert name.endswith(".yaml") or name in declared_studies()

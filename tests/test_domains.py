@@ -18,7 +18,9 @@ from audioxai.domains import (
     Invertible,
     LogMel,
     Mask,
+    PeakLogMel,
     Pixels,
+    Rfft,
     Stft,
     Waveform,
     erb_rate,
@@ -131,8 +133,10 @@ def test_the_analysis_of_zeros_is_silence(floor_db: float, dtype: torch.dtype) -
 EVERY_DOMAIN = (
     Waveform(8_000, 1.0),
     Stft(8_000, 1.0),
+    Rfft(8_000, 1.0),
     ErbBands(8_000, 1.0, bands=8),
     LogMel(8_000, 1.0, 32, 32),
+    PeakLogMel(8_000, 1.0, 32, 32),
     Mask.of(8_000, 1.0),
     Pixels(4, 5),
 )
@@ -153,6 +157,25 @@ def test_every_domain_keeps_its_promises(domain: Domain) -> None:
     assert domain.value_range[0] <= domain.silence_value < domain.value_range[1]
     assert tuple(len(axis.coordinates) for axis in domain.axes()) == domain.shape
     assert all(np.all(np.diff(axis.coordinates) > 0) for axis in domain.axes())
+
+
+@pytest.mark.parametrize("padding_db", [-80.0, 0.0])
+def test_levels_below_the_peak_are_those_of_one_reference_less_the_largest(padding_db: float) -> None:
+    fixed = LogMel(8_000, 1.0, 32, 32)
+    clips = torch.zeros(2, 1, 8_000, dtype=torch.float64)
+    clips[:, 0, 2_000:6_000] = 0.1 * torch.randn(4_000, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    clips[1] *= 0.01
+    levels, absolute = PeakLogMel(8_000, 1.0, 32, 32, padding_db=padding_db).analysis(clips), fixed.analysis(clips)
+    # A frame is padding where no sample under its window sounds.
+    half, hop = fixed.window_length // 2, fixed.hop_length
+    padding = torch.tensor([frame * hop + half <= 2_000 or frame * hop - half >= 6_000 for frame in range(32)])
+    assert bool(padding.any())
+    assert bool((levels[..., padding] == padding_db).all())
+    torch.testing.assert_close(levels[0], levels[1], rtol=0, atol=1e-6)
+    expected = (absolute - absolute.amax((1, 2, 3), keepdim=True))[:1][..., ~padding]
+    heard = absolute[:1][..., ~padding] > -80.0
+    torch.testing.assert_close(levels[:1][..., ~padding][heard], expected[heard].clamp_min(-80.0), rtol=0, atol=1e-9)
+    assert float(levels[..., ~padding].amax()) == 0.0
 
 
 @pytest.mark.parametrize("scale", ["mel", "erb"])
@@ -406,13 +429,30 @@ def test_there_is_no_way_back_from_levels_and_resized_images(domain: Domain) -> 
     assert not isinstance(domain, Invertible)
 
 
-@pytest.mark.parametrize("domain", [Stft(1_000, 0.04), ErbBands(1_000, 0.04, 3)], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "domain", [Stft(1_000, 0.04), Rfft(1_000, 0.04), ErbBands(1_000, 0.04, 3)], ids=lambda d: d.name
+)
 def test_synthesis_is_linear_and_differentiable(domain: Invertible) -> None:
     one, other = (domain.analysis(draw(1, 1, 40, seed=seed)) * draw(1, 1, *domain.shape, seed=seed) for seed in (1, 2))
     both = domain.synthesis(2.0 * one - 3.0 * other)
     torch.testing.assert_close(both, 2.0 * domain.synthesis(one) - 3.0 * domain.synthesis(other), rtol=0, atol=1e-12)
     assert torch.autograd.gradcheck(domain.synthesis, (one.requires_grad_(True),))
     assert torch.autograd.gradcheck(domain.analysis, (draw(1, 1, 40).requires_grad_(True),))
+
+
+@pytest.mark.parametrize("samples", [800, 801])
+def test_the_spectrum_of_a_clip_is_inverted_and_a_full_scale_sine_has_magnitude_1(samples: int) -> None:
+    domain = Rfft(8_000, samples / 8_000)
+    recorded = draw(2, 1, samples)
+    torch.testing.assert_close(domain.synthesis(domain.analysis(recorded)), recorded, rtol=0, atol=1e-12)
+    sine = torch.sin(2 * torch.pi * 30 * torch.arange(samples, dtype=torch.float64) / samples)[None, None]
+    magnitudes = domain.analysis(sine).abs()[0, 0]
+    expected = torch.zeros_like(magnitudes)
+    expected[30] = 1.0
+    torch.testing.assert_close(magnitudes, expected, rtol=0, atol=1e-12)
+    assert domain.axes()[0].coordinates[30] == pytest.approx(30 * 8_000 / samples)
+    with pytest.raises(UserError, match="values have shape"):
+        domain.synthesis(domain.analysis(recorded)[..., :-1])
 
 
 @pytest.mark.parametrize("overlap", [2, 4, 8])

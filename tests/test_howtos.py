@@ -12,15 +12,24 @@ import soundfile
 
 ROOT = Path(__file__).resolve().parents[1]
 HOW_TOS = ROOT / "docs" / "how-to"
-# Pages whose reader has files of their own.
-OF_USERS = (ROOT / "README.md", ROOT / "docs" / "explain_your_model.md")
-PAGES = [*sorted(HOW_TOS.glob("*.md")), *OF_USERS]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)\n.*?^```$", re.MULTILINE | re.DOTALL)
+# Pages that other tests run, with files that these make.
+RUN_ELSEWHERE = {"docs/data.md": "tests/datasets/test_data_page.py", "docs/metrics.md": "tests/metrics/test_docs.py"}
 STUDY = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The files that the README's reader has.
 NET = "from torch import nn\ndef build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(16_000, 3))\n"
 # What every page may use without saying so.
 PREAMBLE = "import warnings\nfrom pathlib import Path\nimport torch\nwarnings.simplefilter('error')\n"
+
+
+def blocks_of(page: Path) -> list[str]:
+    """Python blocks of a page."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in WRITTEN if blocks_of(page) and page.relative_to(ROOT).as_posix() not in RUN_ELSEWHERE]
 
 
 def code_of(page: Path) -> str:
@@ -40,6 +49,19 @@ def test_there_is_a_page_for_each_thing_that_can_be_added() -> None:
     assert all(f"docs/how-to/{page.name}" in contributing for page in HOW_TOS.glob("*.md"))
 
 
+def test_every_python_block_of_every_page_runs_somewhere() -> None:
+    for page, test in RUN_ELSEWHERE.items():
+        assert blocks_of(ROOT / page)
+        assert Path(page).name in (ROOT / test).read_text(encoding="utf-8")
+    assert sum(len(blocks_of(page)) for page in WRITTEN) >= 26
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_is_fenced_is_run_or_shown(page: Path) -> None:
+    """Python runs here, commands are looked up by ``test_documented_commands``, studies are read; text is output."""
+    assert set(FENCE.findall(page.read_text(encoding="utf-8"))) <= {"python", "bash", "yaml", "text"}
+
+
 def own_files(folder: Path) -> None:
     """A network in a file, a clip and a folder of clips."""
     (folder / "my_net.py").write_text(NET, encoding="utf-8")
@@ -53,7 +75,7 @@ def own_files(folder: Path) -> None:
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     code = code_of(page)
     assert code.strip()
-    if page in OF_USERS:
+    if HOW_TOS not in page.parents:
         own_files(tmp_path)
     program = f"{PREAMBLE}exec(compile(Path({str(tmp_path / 'page.py')!r}).read_text(), {str(page)!r}, 'exec'))"
     (tmp_path / "page.py").write_text(code, encoding="utf-8")

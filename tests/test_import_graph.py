@@ -12,7 +12,7 @@ MIDDLE = ("datasets", "models", "xai_methods", "metrics")
 
 # What explaining any sound by any model is made of, and the verbs.
 EXPLAINING = ("clips", "trust", "binding", "explanation")
-VERBS = ("api", "evaluation", "explain_files")
+VERBS = ("api", "evaluation", "explain_files", "example")
 
 # Room → rooms of this package that it may import, itself always among them.
 BASE = {"core", "registry", "utils", "domains", "baselines"}
@@ -30,7 +30,18 @@ ALLOWED = {
     "results": {"core", "registry", "utils", "domains", "listening"},
     "report": {"core", "registry", "utils", "domains", "listening", "statistics", "results"},
     "experiment": {*BASE, "listening", "statistics", "results", *MIDDLE},
-    "studies": {*BASE, "listening", "statistics", "results", "report", "experiment", "binding", "api", *MIDDLE},
+    "studies": {
+        *BASE,
+        "listening",
+        "statistics",
+        "results",
+        "report",
+        "experiment",
+        "binding",
+        "api",
+        "compat",
+        *MIDDLE,
+    },
     "clips": {"utils", "datasets"},
     "trust": {*BASE, "metrics", "xai_methods"},
     "binding": {*BASE, "models", "xai_methods"},
@@ -38,6 +49,7 @@ ALLOWED = {
     "api": {*BASE, "models", *EXPLAINING},
     "evaluation": {*BASE, "experiment", *MIDDLE, *EXPLAINING, "api"},
     "explain_files": {*BASE, "report", "models", "xai_methods", *EXPLAINING, "api"},
+    "example": {"utils", "models", "experiment"},
     "cli": {*BASE, "listening", "statistics", "results", "report", "experiment", "studies", "clips", *MIDDLE, *VERBS},
     "__init__": set(),
 }

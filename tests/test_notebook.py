@@ -1,6 +1,10 @@
-"""The notebook: the same cells in both files, and it runs from top to bottom on a results folder alone."""
+"""The notebooks: the same cells in both files, and they run from top to bottom.
+
+That of the results runs on a results folder alone and is kept without outputs, the three for readers with them.
+"""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from helpers.tiny_data import write_digit_images, write_spoken_digits
 
 PROJECT = Path(__file__).resolve().parents[1]
 NOTEBOOK = PROJECT / "notebooks" / "results_analysis.ipynb"
+FOR_READERS = ("explain_one_clip", "evaluate_methods", "audit_shortcuts")
 
 
 def cells_of(path: Path) -> list[tuple[str, str]]:
@@ -61,12 +66,61 @@ def executed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, An
     """Outputs of all cells; a cell that fails raises."""
     monkeypatch.setenv("AUDIO_XAI_RESULTS", str(folder))
     monkeypatch.setenv("AUDIO_XAI_DATA", str(folder / "no data"))
+    return run(NOTEBOOK, monkeypatch)
+
+
+def run(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Outputs of all cells; a cell that fails raises."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")]))
-    notebook = jupytext.read(NOTEBOOK)
+    notebook = jupytext.read(path)
     nbclient.NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOK.parent)}}, kernel_name="python3"
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}, kernel_name="python3"
     ).execute()
     return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+
+
+def printed(outputs: list[dict[str, Any]]) -> str:
+    """What cells printed."""
+    return "".join(output["text"] for output in outputs if output.get("name") == "stdout")
+
+
+@pytest.mark.parametrize("name", FOR_READERS)
+def test_notebooks_for_readers_are_kept_with_outputs(name: str) -> None:
+    path = PROJECT / "notebooks" / f"{name}.ipynb"
+    assert cells_of(path) == cells_of(path.with_suffix(".py"))
+    cells = jupytext.read(path)["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not any(output["output_type"] == "error" or output.get("name") == "stderr" for output in outputs)
+    assert path.stat().st_size < 500_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_the_erased_hum_and_nothing_else_changes_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = printed(run(PROJECT / "notebooks" / "audit_shortcuts.ipynb", monkeypatch))
+    erased, elsewhere = re.findall(r"(\d+)% of the clips\n.*at most (\d+)%", said)[0]
+    assert int(erased) >= 80
+    assert int(elsewhere) <= 10
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_one_clip_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = printed(run(PROJECT / "notebooks" / "explain_one_clip.ipynb", monkeypatch))
+    kept, rest = (float(value) for value in re.findall(r"probability of rising (\d\.\d+)", said))
+    assert kept > 0.5 > rest
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_methods_are_compared_with_loudness(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = printed(run(PROJECT / "notebooks" / "evaluate_methods.ipynb", monkeypatch))
+    leads = {name: float(value) for name, value in re.findall(r"^(\w+) +([+-]\d\.\d+) \[", said, re.MULTILINE)}
+    assert set(leads) == {"ordered", "silence", "saliency", "occlusion", "random"}
+    assert leads["random"] < min(leads[name] for name in leads if name != "random")
 
 
 @pytest.mark.slow

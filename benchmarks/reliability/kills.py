@@ -56,7 +56,7 @@ def run(scale: float, seed: int, folder: Path) -> Tally:
     outcomes: list[tuple[str, Outcome]] = []
     numbers = range(how_many(KILLS, scale))
     for chain, first in enumerate(numbers[::KILLS_A_CHAIN]):
-        place = _Folder(folder / f"chain{chain}", in_parts=chain % 3 == 2)
+        place = _Folder(folder / f"chain{chain}", twice=chain % 3 == 2)
         kills = [_kill(place, number, chance, duration_s) for number in numbers[first : first + KILLS_A_CHAIN]]
         ending = Outcome(Verdict.TRACEBACK, f"the last run did not end well: {place.said}")
         if _quietly(place):
@@ -89,7 +89,7 @@ class _Folder:
     """Where one study lies and runs."""
 
     root: Path
-    in_parts: bool = False
+    twice: bool = False
     said: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ def _kill(place: _Folder, number: int, chance: random.Random, duration_s: float)
     before = place.finished_files()
     which, moment = SIGNALS[(number + number // len(MOMENTS)) % len(SIGNALS)], MOMENTS[number % len(MOMENTS)]
     delay_s = chance.uniform(0.0, duration_s) if moment == "any moment" else chance.uniform(0.0, 0.03)
-    running = [place.start("--part", part) for part in ("1/2", "2/2")] if place.in_parts else [place.start()]
+    running = [place.start() for _ in range(2 if place.twice else 1)]
     _wait(lambda: all(one.output.exists() for one in running), running)
     _wait(lambda: place.reached(moment), running)
     time.sleep(0.0 if moment == "a half-written file" else delay_s)

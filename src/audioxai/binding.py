@@ -22,6 +22,7 @@ from audioxai.registry import MethodEntry
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import Progress
 from audioxai.xai_methods import METHODS
+from audioxai.xai_methods.explain_in import OfWaveforms
 from audioxai.xai_methods.masks import MaskedModel, MaskedSounds, can_be_in_masks, in_masks
 from audioxai.xai_methods.path_integral import Integrating
 
@@ -196,7 +197,7 @@ class Request:
             )
         learnt = {"domain": samples, "baseline": Silence(samples), "training_inputs": references}
         explainer = entry.bind(context | learnt, **self.options)
-        return module, BoundMethod(entry, explainer, module, getattr(explainer, "domain", samples), _themselves)
+        return module, BoundMethod(entry, explainer, module, getattr(explainer, "domain", None) or samples, _themselves)
 
 
 def is_large(module: nn.Module) -> bool:
@@ -268,6 +269,12 @@ def judged_in_sounds(made: BoundMethod, waveform: Tensor) -> Judged:
     inputs = made.inputs_of(waveform)
     own: Domain = Waveform(*_rate_and_length(made.domain)) if inputs is waveform else made.domain
     return Judged(made.module, inputs, own, made.explainer)
+
+
+def judged_in_recordings(made: BoundMethod, model: nn.Module, waveform: Tensor) -> Judged:
+    """One clip ``(1, 1, time)`` of the whole model, for metrics that remove or change sounds."""
+    whole = made.inputs_of(waveform) is waveform
+    return Judged(model, waveform, made.domain, made.explainer if whole else OfWaveforms(made.explainer, made.domain))
 
 
 def _rate_and_length(domain: Domain) -> tuple[int, float]:

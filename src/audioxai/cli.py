@@ -189,21 +189,24 @@ def _evaluate(argv: list[str]) -> None:
 def _run(argv: list[str]) -> None:
     from audioxai.studies import command
 
-    dry = "--dry-run" in argv
-    name, *rest = [argument for argument in argv if argument != "--dry-run"] or ["--help"]
+    name = next((argument for argument in argv if argument != command.DRY_RUN), "--help")
     if name in ("--help", "-h"):
         parser = _parser("run")
         studies = "\n  ".join(f"{own:<16} {study.title}" for own, study in command.declared_studies().items())
         parser.epilog = f"{parser.epilog}\n\nstudies:\n  {studies}\n\noptions of one: {PROGRAM} run STUDY --help"
         parser.add_argument("study", help="a study below, or a YAML file that declares one")
-        parser.add_argument("--dry-run", action="store_true", help="print the model passes that it takes, and stop")
+        parser.add_argument(
+            command.DRY_RUN, action="store_true", help="print what it takes (passes, time, memory, disk)"
+        )
         parser.print_help()
         return
-    stages = [command.budget] if dry else [command.everything, command.compare, command.report]
+    stages = [command.everything, command.compare, command.report]
+    rest = [*argv]
+    rest.remove(name)
     if name.endswith((".yaml", ".yml")):
         command.run_file(Path(name), rest, stages)
         return
-    command.main(name, stages, command.declared(name).title, f"{PROGRAM} run {name}", rest, note=not dry)
+    command.main(name, stages, command.declared(name).title, f"{PROGRAM} run {name}", rest)
 
 
 def _report(argv: list[str]) -> None:
@@ -231,6 +234,23 @@ def _train(argv: list[str]) -> None:
 
     own = COMMANDS["train"]
     single_model.train(argv, f"{PROGRAM} train", own.description, own.examples)
+
+
+def _example_parser() -> argparse.ArgumentParser:
+    parser = _parser("example")
+    parser.add_argument("folder", nargs="?", default="example", help="new folder for the files (example)")
+    return parser
+
+
+def _example(argv: list[str]) -> None:
+    folder = Path(_example_parser().parse_args(argv).folder)
+    from audioxai.example import CLIP, MODEL, STUDY, write_example
+
+    card = write_example(folder)
+    print(f"{folder / MODEL} tells {', '.join(card.class_names)} apart; test accuracy {card.accuracy['test']:.0%}")
+    model, out = shlex.quote(str(folder / MODEL)), shlex.quote(str(folder / "page"))
+    print(f"next: {PROGRAM} explain {shlex.quote(str(folder / CLIP))} --model {model} --out {out}")
+    print(f"      {PROGRAM} run {shlex.quote(str(folder / STUDY))}")
 
 
 def _list(registry: str) -> Callable[[list[str]], None]:
@@ -276,6 +296,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
         "run": argparse.ArgumentParser(description=COMMANDS["run"].description),
         **studies,
         "report": parser_of(reports.ReportConfig, reports.ReportConfig(), COMMANDS["report"].description),
+        "example": _example_parser(),
         "prepare": _prepare_parser(),
         "train": parser_of(
             single_model.SingleModelConfig,
@@ -289,6 +310,11 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 COMMANDS: dict[str, Command] = {
+    "example": Command(
+        "Write sounds, a small model and a study to try everything on.",
+        (f"{PROGRAM} example",),
+        _example,
+    ),
     "explain": Command(
         "Explain why a model gives sounds their classes: a page with picture and sounds for each.",
         (

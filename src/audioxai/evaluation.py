@@ -18,6 +18,7 @@ from audioxai.binding import (
     Request,
     Where,
     judged_in_features,
+    judged_in_recordings,
     judged_in_sounds,
     logits_without_gradient,
 )
@@ -184,7 +185,7 @@ class _Judging:
         for name in self.metrics:
             parameters = METRICS[name].parameters
             if "stft" in parameters:
-                yield name, Judged(self.model, self.clip, self.made.domain, self.made.explainer)
+                yield name, judged_in_recordings(self.made, self.model, self.clip)
             else:
                 yield (
                     name,
@@ -196,7 +197,7 @@ class _Judging:
         return {
             "alternatives": min(MOST_ALTERNATIVES, self.class_count - 1),
             **self.settings,
-            "explainer": self.made.explainer,
+            "explainer": judged.explainer,
             "domain": self.made.domain,
             "stft": matching_stft(self.made.domain),
             "removals": removals_of(self.clip, self.made.domain, self.seed),

@@ -167,12 +167,15 @@ class DataEntry(Entry):
         The real data set that this one stands in for.
     description, licence : str
         What it holds, and under which terms.
+    background : tuple of str
+        Classes in which nothing is to be pointed at, such as background noise, which silence cannot be told from.
     """
 
     modality: Literal["audio", "image"] = "audio"
     stand_in_for: str | None = None
     description: str = ""
     licence: str = ""
+    background: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

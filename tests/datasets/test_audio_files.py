@@ -7,19 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from helpers.dataset_files import write_tone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audioxai.datasets import audio_files
 from audioxai.datasets.audio_files import (
     AudioFormat,
     fit_length,
+    read_features,
     read_sound,
     read_waveform,
     read_waveforms,
     trim_silence,
 )
 from audioxai.datasets.whole_files import UnusableFile
+from audioxai.domains import LogMel
 from audioxai.utils.errors import UserError
 
 PLAIN = AudioFormat(16_000, 0.5, "start", None, False)
@@ -214,6 +218,27 @@ def test_rows_follow_the_paths_and_close_up_over_unusable_files(tmp_path, worker
     assert [paths[index] for index in usable] == good
     assert [one.path for one in skipped] == broken
     np.testing.assert_array_equal(waveforms, np.stack([read_waveform(path, PLAIN) for path in good]))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("block", [1, 6, 512])
+def test_features_are_the_analysis_of_the_waveforms_for_any_block(tmp_path, monkeypatch, workers, block):
+    monkeypatch.setattr(audio_files, "BLOCK_RECORDINGS", block)
+    broken = list(broken_files(tmp_path))
+    good = [write_tone(tmp_path / f"{index}.wav", 200.0 + 50 * index) for index in range(11)]
+    paths = [*broken[:3], *good[:7], *broken[3:], *good[7:]]
+    domain = LogMel(PLAIN.sample_rate_hz, PLAIN.duration_s, bands=16, frames=12)
+    features, usable, skipped = read_features(paths, PLAIN, domain, workers)
+    assert [paths[index] for index in usable] == good
+    assert [one.path for one in skipped] == broken
+    waveforms = torch.from_numpy(read_waveforms(good, PLAIN)[0])[:, None]
+    torch.testing.assert_close(features, domain.analysis(waveforms), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("domain", [LogMel(8_000, 1.0, 16, 32), LogMel(16_000, 2.0, 16, 64)])
+def test_features_of_another_rate_or_length_are_refused_before_any_file_is_read(tmp_path, domain):
+    with pytest.raises(UserError):
+        read_features([tmp_path / "absent.wav"], AudioFormat(16_000, 1.0, "centre", None, True), domain)
 
 
 @pytest.mark.parametrize(

@@ -113,35 +113,18 @@ def test_methods_and_metrics_of_sound_are_refused_for_images(data: Path, tmp_pat
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"device": "tpu"}, "device is 'tpu'"), ({"threads": 0}, "threads is 0")],
+    [
+        ({"device": "tpu"}, "device is 'tpu'"),
+        ({"threads": 0}, "threads is 0"),
+        ({"workers": 0}, "workers is 0"),
+        ({"workers": 2, "slurm": ""}, "workers is 2"),
+        ({"workers": 2, "dask": "tcp://10.0.0.1:8786"}, "workers is 2"),
+        ({"dask": "local", "slurm": ""}, "dask and slurm"),
+    ],
 )
 def test_options_that_cannot_be_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         RunOptions(**changes)
-
-
-@pytest.mark.parametrize("part", ["13/12", "", "x", "3", "/12", "0/12", "1/2/3", "-1/3", " 1/3", "٣/٤", "4/4"])
-def test_parts_that_cannot_be_are_refused(part: str, sounds_folder: Path, tmp_path: Path) -> None:
-    refused(lambda: study_of(sounds_folder, seeds=(0, 1, 2)), options_in(tmp_path, part=part), "part", part.strip())
-
-
-@pytest.mark.parametrize("parts", [1, 2, 3, 5])
-def test_parts_are_disjoint_and_together_everything_and_no_model_is_in_two(
-    parts: int, sounds_folder: Path, tmp_path: Path
-) -> None:
-    cued = model_of(sounds_folder, data=DataSpec(AudioFolder(sounds_folder), cues=cue_design(0.25)))
-    study = study_of(sounds_folder, seeds=(7, 3, 5, 1))
-    ground_truth = tuple(replace(cell, material="mixtures") for cell in study.cells)
-    study = replace(study, cells=(*study.cells, *ground_truth, Cell(cued, 0, 2, "cues")))
-    whole = Plan(study, options_in(tmp_path))
-    shares = [Plan(study, options_in(tmp_path, part=f"{number}/{parts}")) for number in range(1, parts + 1)]
-    tasks = [repr(task) for share in shares for task in share.tasks()]
-    assert len(tasks) == len(set(tasks)) == len(list(whole.tasks()))
-    assert set(tasks) == set(map(repr, whole.tasks()))
-    models = [{cell.model for cell in share.cells} for share in shares]
-    assert sum(map(len, models)) == len(set.union(*models)) == 5
-    assert max(map(len, models)) - min(map(len, models)) <= 1
-    assert all({repr(task) for task in share.whole().tasks()} == set(tasks) for share in shares)
 
 
 def test_the_order_of_a_declaration_decides_no_place_and_no_cost(sounds_folder: Path, tmp_path: Path) -> None:
@@ -329,6 +312,9 @@ def test_every_metric_is_planned_with_the_passes_that_it_takes(
     for task in plan.tasks("score"):
         assert task.method is not None
         assert task.unit is not None
+        if task.unit.changes_sound:
+            # It looks into the model for its front end; its contract counts its passes.
+            continue
         counter = outer if task.unit.removes_sound else body
         vars(work)["body"] = replace(_Work(plan, plan.cells[0]).body, model=body)
         vars(work)["sounds"] = replace(_Work(plan, plan.cells[0]).sounds, model=outer)

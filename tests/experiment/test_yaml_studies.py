@@ -125,7 +125,7 @@ def project(sounds_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything before it, so one test alone does."""
     if request.node.get_closest_marker("slow") is None:
-        monkeypatch.setattr(command, "compare", lambda plan: plan.options.part or results_of(plan))
+        monkeypatch.setattr(command, "compare", results_of)
         monkeypatch.setattr(command, "report", lambda _: None)
 
 
@@ -185,15 +185,14 @@ def test_a_dry_run_counts_passes_and_writes_nothing(project: Project, capsys: py
     assert sorted(project.folder.rglob("*")) == before
 
 
-def test_parts_of_a_file_give_the_rows_of_the_whole(project: Project) -> None:
+@pytest.mark.slow
+def test_workers_give_the_rows_of_one_process(project: Project) -> None:
     project.declare(seeds=[0, 1], methods=["saliency", "random"])
     assert project.run() == 0
     expected = rows_of(project)
     shutil.rmtree(project.folder / "results")
     shutil.rmtree(project.folder / "checkpoints")
-    for part in ("2/2", "1/2"):
-        assert project.run("--part", part) == 0
-    assert project.run() == 0
+    assert project.run("--workers", "2", "--threads", "1") == 0
     pd.testing.assert_frame_equal(sorted_rows(rows_of(project)), sorted_rows(expected), check_exact=True)
 
 
@@ -403,7 +402,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert not list(Path.cwd().iterdir())
 
 
-@pytest.mark.parametrize("more", [["--part", "3/2"], ["--part"], ["--prat", "1/2"], ["extra"]])
+@pytest.mark.parametrize("more", [["--workers", "0"], ["--workers"], ["--wrokers", "2"], ["extra"], ["--slurm", "gpu"]])
 def test_bad_options_are_one_line(more: list[str], project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.run(*more) == 2
     error = capsys.readouterr().err

@@ -186,20 +186,24 @@ class Found:
 
 # Methods that replace the gradients of modules.
 OF_MODULES = ("deep_lift", "guided_grad_cam")
+# Methods that have to know every operation.
+OF_LAYERS = ("lrp", "lrp_epsilon", "lrp_alpha_beta")
 ZOO: dict[str, Found] = {
     "sequential": Found(lambda model, _: model),
     "functional ReLU": Found(lambda model, _: FunctionalReLUs(model), refusals=OF_MODULES),
     "ReLU in place": Found(_in_place, refusals=OF_MODULES),
     "hooks, training mode": Found(_hooked),
-    "input changed in place": Found(lambda model, _: Through(model, lambda x: x.sub_(0.25).add_(0.25))),
+    "input changed in place": Found(
+        lambda model, _: Through(model, lambda x: x.sub_(0.25).add_(0.25)), refusals=OF_LAYERS
+    ),
     "mapping": Found(lambda model, _: Through(model, after=lambda z: {"loss": None, "logits": z})),
     "object": Found(lambda model, _: Through(model, after=lambda z: SimpleNamespace(logits=z))),
     "tuple": Found(lambda model, _: Through(model, after=lambda z: (z, z)), refusals=None),
     "list": Found(lambda model, _: Through(model, after=lambda z: [z]), refusals=None),
     "other mapping": Found(lambda model, _: Through(model, after=lambda z: {"scores": z}), refusals=None),
     "training mode": Found(lambda model, _: model.train()),
-    "used in inference mode": Found(_used_in_inference_mode),
-    "keeps features": Found(lambda model, _: Keeps(model)),
+    "used in inference mode": Found(_used_in_inference_mode, refusals=OF_LAYERS),
+    "keeps features": Found(lambda model, _: Keeps(model), refusals=OF_LAYERS),
     "float64": Found(lambda model, _: model.double(), prepare=lambda inputs: inputs.double(), other_draws=True),
     "bfloat16": Found(lambda model, _: model.bfloat16(), refusals=None, prepare=lambda inputs: inputs.bfloat16()),
     "float16 weights": Found(lambda model, _: model.half(), refusals=None),
@@ -208,11 +212,13 @@ ZOO: dict[str, Found] = {
     "scripted": Found(lambda model, _: _scripted(model, frozen=False), refusals=None, program=True),
     "frozen": Found(lambda model, _: _scripted(model, frozen=True), refusals=None, program=True),
     "exported": Found(_exported, refusals=None, program=True),
-    "compiled": Found(lambda model, _: cast(nn.Module, torch.compile(model, backend="eager")), refusals=OF_MODULES),
+    "compiled": Found(
+        lambda model, _: cast(nn.Module, torch.compile(model, backend="eager")), refusals=OF_MODULES + OF_LAYERS
+    ),
     "recurrent": Found(
         lambda _, inputs: Recurrent(inputs[0].numel() // inputs.shape[-1], False),
         lambda _, inputs: Recurrent(inputs[0].numel() // inputs.shape[-1], True),
-        OF_MODULES,
+        OF_MODULES + OF_LAYERS,
         program=True,
     ),
     "weight norm": Found(_normed),
@@ -238,6 +244,10 @@ ZOO: dict[str, Found] = {
 
 def plain(kind: str) -> nn.Module:
     return (tiny_waveform_cnn if kind in ("waveform", "mask") else tiny_cnn)(dtype=torch.float32)
+
+
+# Methods of the inputs of these models; FreqRISE is RISE in bins of the recording alone.
+METHODS_TRIED = tuple(name for name, entry in METHODS.items() if any(entry.takes(kind) for kind in DOMAINS))
 
 
 def kind_of(method: str) -> str:
@@ -323,7 +333,9 @@ def _compared(expect: Callable[[], Any], call: Callable[[], Tensor], exact: bool
 
 def survey() -> dict[tuple[str, str, str], str]:
     """Outcome by model, ``"method"`` or ``"metric"``, and name."""
-    outcomes = {(model, "method", name): of_method(name, found) for model, found in ZOO.items() for name in METHODS}
+    outcomes = {
+        (model, "method", name): of_method(name, found) for model, found in ZOO.items() for name in METHODS_TRIED
+    }
     return outcomes | {
         (model, "metric", name): of_metric(name, found) for model, found in ZOO.items() for name in METRICS
     }

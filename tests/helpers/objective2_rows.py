@@ -30,6 +30,7 @@ FACTS: dict[str, tuple[str, Role, str]] = {
     "plain": ("Plain IG (from 0 dB)", "method", "IG from 0 dB"),
     "silence": ("Silence IG", "method", "silence as absence"),
     "amplitude": ("Fade-in IG", "ours", "silence as absence"),
+    "silence_smoothed": ("Silence IG, smoothed", "ours", "silence as absence"),
     "median": ("Median-baseline IG", "ours", "typical sound as absence"),
     "expected": ("Expected gradients", "peer", "typical sound as absence"),
     "dual": ("Dual IG", "ours", "two kinds of absence"),

@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 from helpers.metric_cases import MODELS, Gradient, Recorded, case
-from helpers.tiny_models import Function, Linear, draw
+from helpers.tiny_models import Function, Linear, draw, tiny_cnn
 
-from audioxai.metrics.noise import RangeNoise, SignalNoise
+from audioxai.domains import LogMel
+from audioxai.metrics.noise import LevelNoise, NoisyInputs, RangeNoise, SignalNoise
 from audioxai.metrics.robustness import AverageSensitivity
 from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import generator
+from audioxai.xai_methods import METHODS
 from audioxai.xai_methods.gradients import Saliency
 
 EVERY_KIND = pytest.mark.parametrize("kind", MODELS)
@@ -81,3 +83,24 @@ def test_range_noise_stays_within_its_fraction() -> None:
 def test_no_draws_are_refused() -> None:
     with pytest.raises(UserError, match="draws is 0"):
         AverageSensitivity(Gradient(), RangeNoise(), draws=0)
+
+
+def test_noise_on_levels_ends_at_silence() -> None:
+    """The same noise elsewhere, and fade-ins, which refuse levels below their floor, are measured too."""
+    domain = LogMel(8_000, 0.25, bands=16, frames=12)
+    inputs = (-60.0 + 20.0 * draw(3, 1, *domain.shape, seed=1, dtype=torch.float32)).clamp(-80.0, 0.0)
+    samples, draws = torch.arange(3), torch.zeros(3, dtype=torch.int64)
+    free, ended = (
+        NoisyInputs(inputs, made(10.0, -80.0), ("noise",))(samples, draws) for made in (SignalNoise, LevelNoise)
+    )
+    assert bool((free < -80.0).any())
+    torch.testing.assert_close(ended, free.clamp_min(-80.0), rtol=0, atol=0)
+    model, targets, fade_in = tiny_cnn().float(), torch.arange(3), METHODS["amplitude"].make(domain, gradients=8)
+    attributions = fade_in(model, inputs, targets)
+    with pytest.raises(UserError, match="floor is -80 dB"):
+        AverageSensitivity(fade_in, SignalNoise(10.0, -80.0), draws=1)(model, inputs, targets, attributions)
+    scores = AverageSensitivity(fade_in, LevelNoise(10.0, -80.0), draws=1)(model, inputs, targets, attributions)
+    noisy = NoisyInputs(inputs, LevelNoise(10.0, -80.0), ("sensitivity noise", 0))(samples, draws)
+    again = fade_in(model, noisy, targets)
+    expected = (again - attributions).flatten(1).norm(dim=1) / attributions.flatten(1).norm(dim=1)
+    torch.testing.assert_close(scores.float(), expected.float(), rtol=1e-5, atol=1e-6)

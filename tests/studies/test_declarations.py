@@ -7,13 +7,24 @@ from typing import Any
 
 import pytest
 
-from audioxai.experiment import Plan
+from audioxai.datasets import DATASETS
 from audioxai.experiment.plan import units_of
 from audioxai.metrics import THESIS_METRICS
-from audioxai.studies import objective1, objective2, speech_commands, subset_size
+from audioxai.studies import (
+    attack,
+    contrasts,
+    freqrise,
+    localisation,
+    objective1,
+    objective2,
+    ranks,
+    speech_commands,
+    subset_size,
+    thesis_faults,
+)
 from audioxai.studies.objective1 import Objective1Config
 from audioxai.studies.objective2 import COMPARED, Objective2Config
-from audioxai.studies.options import NO_NUMBERS, run_options
+from audioxai.studies.options import NO_NUMBERS
 from audioxai.utils.configuration import options_of, parse
 from audioxai.utils.errors import UserError
 
@@ -70,7 +81,21 @@ def test_sizes_of_subsets_are_asked_of_the_models_of_objective_1(data: Path) -> 
     assert subset_size.declare(TINY_1).cells == objective1.declare(TINY_1).cells
 
 
-@pytest.mark.parametrize("module", [objective1, objective2, speech_commands, subset_size])
+@pytest.mark.parametrize(
+    "module",
+    [
+        attack,
+        contrasts,
+        freqrise,
+        localisation,
+        objective1,
+        objective2,
+        ranks,
+        speech_commands,
+        subset_size,
+        thesis_faults,
+    ],
+)
 def test_profiles_are_whole_and_their_options_give_them_back(module: Any) -> None:
     for name, config in module.PROFILES.items():
         assert config.profile == name
@@ -102,9 +127,9 @@ def test_profiles_are_as_large_as_promised() -> None:
 )
 def test_options_that_are_stated_give_the_configuration_back(changes: dict[str, Any]) -> None:
     profiles = objective1.PROFILES
-    config = replace(profiles[changes.get("profile", "quick")], **changes, threads=1, results="x", part="1/2")
+    config = replace(profiles[changes.get("profile", "quick")], **changes, threads=1, results="x", workers=2)
     stated = parse(Objective1Config, profiles, "", (), shlex.split(options_of(config, profiles, NO_NUMBERS)))
-    assert replace(stated, threads=1, results="x", part="1/2") == config
+    assert replace(stated, threads=1, results="x", workers=2) == config
 
 
 @pytest.mark.parametrize(
@@ -143,6 +168,11 @@ def test_options_of_objective_1_that_make_no_sense_are_refused(changes: dict[str
         ({"gradients": (16, 16)}, r"gradients is \[16, 16\]"),
         ({"clips_per_seed": 0}, "clips_per_seed is 0"),
         ({"threads": 0}, "threads is 0"),
+        ({"again_gradients": (64,)}, r"again_gradients is \[64\] but gradients is \[16, 32\]; add 64"),
+        ({"again_adaptations": ("silent",)}, "'silent'"),
+        ({"sensitivity_draws": 0}, "sensitivity_draws is 0"),
+        ({"further_datasets": ("mnist",)}, "'mnist'"),
+        ({"architectures": ("tiny_ast",)}, "'tiny_ast'"),
     ],
 )
 def test_options_of_objective_2_that_make_no_sense_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -150,9 +180,100 @@ def test_options_of_objective_2_that_make_no_sense_are_refused(changes: dict[str
         replace(Objective2Config(), **changes)
 
 
-@pytest.mark.parametrize("parts", [1, 2, 5, 12])
-def test_parts_of_an_objective_share_its_models_out(parts: int, data: Path) -> None:
-    study = objective1.declare(TINY_1)
-    shares = [Plan(study, run_options(replace(TINY_1, part=f"{part}/{parts}"))).cells for part in range(1, parts + 1)]
-    assert sorted((cell for share in shares for cell in share), key=study.cells.index) == list(study.cells)
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_sensitivity_and_randomisation_are_measured_at_one_budget_and_of_the_adaptations_that_are_named(
+    data: Path,
+) -> None:
+    config = replace(TINY_2, again_adaptations=("silence", "energy"), adaptations=("silence", "ordered", "energy"))
+    own = [spec for spec in objective2.declare(config).metrics if spec.metric in objective2.AGAIN]
+    assert {spec.metric for spec in own} == {"average_sensitivity", "random_logit", "mprt"}
+    assert {spec.budgets for spec in own} == {(32,)}
+    assert {spec.methods for spec in own} == {("silence", "energy")}
+    for gradients, again, expected in (((8, 16), (), (16,)), ((16, 32, 64), (), (32,)), ((16, 32), (16, 32), (16, 32))):
+        changed = replace(TINY_2, gradients=gradients, again_gradients=again)
+        assert {spec.budgets for spec in objective2.declare(changed).metrics if spec.budgets} == {expected}
+
+
+def test_data_sets_that_are_not_there_are_left_out_where_they_are_further_ones(data: Path) -> None:
+    study = objective2.declare(replace(TINY_2, further_datasets=("audio_mnist", "spoken_digits")))
+    assert {cell.model.data.name.removesuffix("_cues") for cell in study.cells} == {"spoken_digits"}
+
+
+def test_ranks_are_of_masks_at_equal_costs_and_leave_background_noise_out(data: Path) -> None:
+    study = ranks.declare(replace(ranks.PROFILES["quick"], datasets=("spoken_digits",)))
+    assert {cell.features for cell in study.cells} == {"mask"}
+    assert {(cell.gradients, cell.passes) for cell in study.cells} == {((32,), (96,))}
+    assert study.seed != study.method_seed
+    assert DATASETS["speech_commands"].background == ("_silence_",)
+
+
+def test_freqrise_explains_true_classes_in_both_kinds_of_bins(data: Path) -> None:
+    study = freqrise.declare(replace(freqrise.PROFILES["quick"], datasets=("spoken_digits",), limit=20))
+    assert [(cell.features, cell.material) for cell in study.cells] == [("rfft", "labelled"), ("stft", "labelled")]
+    assert len({cell.model for cell in study.cells}) == 1
+    assert study.cells[0].model.domain.shape == (8_000,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"methods": ("pullback",)}, "'pullback'"),
+        ({"features": ("mask",)}, "'mask'"),
+        ({"datasets": ("mnist",)}, "'mnist'"),
+        ({"masks": 0}, "masks is 0"),
+        ({"datasets": ()}, "no data set is chosen"),
+    ],
+)
+def test_options_of_freqrise_that_make_no_sense_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        replace(freqrise.FreqRiseConfig(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"methods": ("audible",)}, "'audible'"),
+        ({"datasets": ("mnist",)}, "'mnist'"),
+        ({"architectures": ("resnet",)}, "'resnet'"),
+        ({"gradients": 4}, "gradients is 4; some methods need at least 8"),
+        ({"clips_per_seed": 0}, "clips_per_seed is 0"),
+    ],
+)
+def test_options_of_ranks_that_make_no_sense_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        replace(ranks.RanksConfig(), **changes)
+
+
+def test_localisation_asks_for_mixtures_and_cues_of_every_data_set(data: Path) -> None:
+    study = localisation.declare(replace(localisation.PROFILES["quick"], datasets=("spoken_digits",)))
+    assert [cell.material for cell in study.cells] == ["mixtures", "cues"]
+    assert [cell.model.data.cues is not None for cell in study.cells] == [False, True]
+    for cell in study.cells:
+        assert [unit.name for unit in units_of(study, cell)] == list(localisation.METRICS)
+
+
+def test_an_attack_is_of_masks_at_equal_costs(data: Path) -> None:
+    study = attack.declare(replace(attack.PROFILES["quick"], datasets=("spoken_digits",), generations=2))
+    (cell,) = study.cells
+    assert (cell.features, cell.gradients, cell.passes) == ("mask", (16,), (48,))
+    assert study.settings["generations"] == 2
+    assert [unit.name for unit in units_of(study, cell)] == list(attack.METRICS)
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "words"),
+    [
+        (localisation.LocalisationConfig, {"methods": ("rise",)}, "'rise'"),
+        (localisation.LocalisationConfig, {"materials": ("sequences",)}, "'sequences'"),
+        (localisation.LocalisationConfig, {"architectures": ("audionet",)}, "'audionet'"),
+        (localisation.LocalisationConfig, {"gradients": 2}, "gradients is 2"),
+        (attack.AttackConfig, {"methods": ("audible",)}, "'audible'"),
+        (attack.AttackConfig, {"architectures": ("resnet",)}, "'resnet'"),
+        (attack.AttackConfig, {"population": 0}, "population is 0"),
+        (attack.AttackConfig, {"margin_db": -1.0}, "margin_db is -1"),
+    ],
+)
+def test_options_of_localisation_and_attack_that_make_no_sense_are_refused(
+    make: Any, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        make(**changes)

@@ -51,6 +51,7 @@ def test_it_answers_both_questions(
         epochs=1,
         ground_truth=(),
         adaptations=("silence", "random"),
+        again_adaptations=("silence",),
         gradients=(8,),
         clips_per_seed=2,
         curve_steps=2,

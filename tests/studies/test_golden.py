@@ -56,6 +56,8 @@ OBJECTIVE_2 = objective2.Objective2Config(
     curve_steps=3,
     faithfulness_runs=6,
     faithfulness_patches=(1, 8),
+    sensitivity_draws=1,
+    alternatives=1,
     device="cpu",
     threads=1,
 )

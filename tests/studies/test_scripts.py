@@ -1,4 +1,4 @@
-"""The scripts of the experiments from recordings to documents on tiny data: whole, again, in parts, and killed."""
+"""The scripts of the experiments from recordings to documents on tiny data: whole, again, by workers, and killed."""
 
 import json
 import os
@@ -147,7 +147,7 @@ def quick_run(
     script: Callable[[str], ModuleType], data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
     """Runs scripts in this process, without drawing; what they print comes back."""
-    monkeypatch.setattr(command, "compare", lambda plan: plan.options.part or results_of(plan))
+    monkeypatch.setattr(command, "compare", results_of)
 
     def execute(place: Place, *names: str, more: tuple[str, ...] = (), code: int = 0) -> str:
         capsys.readouterr()
@@ -211,19 +211,6 @@ def test_a_second_run_does_nothing(first: Place, quick_run: Run) -> None:
     assert {path: time for path, time in after.items() if path not in manifest} == {
         path: time for path, time in before.items() if path not in manifest
     }
-
-
-@pytest.mark.slow
-def test_parts_make_what_one_process_makes(first: Place, tmp_path: Path, quick_run: Run) -> None:
-    place = placed(tmp_path, first.data)
-    for part, left in (("2/2", True), ("1/2", False)):
-        printed = quick_run(place, *OBJECTIVE_1[:3], more=("--part", part))
-        assert f"Part {part} is explained" in printed
-        assert f"Part {part} is scored" in printed
-        assert ("without --part" in printed) == (not left)
-    saved = yaml.safe_load((place.results / "configs" / "objective1-quick.yaml").read_text(encoding="utf-8"))
-    assert saved.get("part") is None
-    pd.testing.assert_frame_equal(place.rows(), first.rows(), check_exact=True)
 
 
 @pytest.fixture
@@ -333,6 +320,7 @@ def test_objective_2_scores_clips_and_ground_truth_and_writes_its_answer(second:
     assert set(clips.groupby(["method", "gradients", "metric"]).size()) == {3}
     expected = {"removal_worst", "removal_silence", "removal_noise", "sparseness", "complexity"}
     expected |= {"faithfulness_correlation_1", "faithfulness_correlation_8"}
+    expected |= {"average_sensitivity", "random_logit", "mprt"}
     assert set(clips.loc[clips["method"] == "energy", "metric"]) == expected
     assert set(clips.loc[clips["method"] == "silence", "metric"]) == expected | {"completeness_gap"}
     truth = rows[rows["material"] != "clips"]
@@ -351,15 +339,6 @@ def test_objective_2_shows_completeness_and_three_clips_to_hear(second: Place) -
         samples, rate_hz = soundfile.read(path)
         assert (rate_hz, len(samples)) == (16_000, 16_000)
         assert abs(samples).max() <= 10 ** (-1 / 20) + 1e-6
-
-
-@pytest.mark.slow
-def test_objective_2_in_parts(second: Place, tmp_path: Path, quick_run: Run) -> None:
-    place = placed(tmp_path, second.data, "objective2")
-    for part in ("2/2", "1/2"):
-        quick_run(place, *OBJECTIVE_2, more=("--part", part))
-    assert not (place.results / "summaries").exists()
-    pd.testing.assert_frame_equal(place.rows(), second.rows(), check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -404,8 +383,9 @@ def test_stages_before_their_time_are_one_line(
         ("--image_resolutions=[8]", ("16",)),
         ("--alternatives=10", ("alternatives is 10", "10 classes")),
         ("--faithfulness_runs=0", ("runs is 0",)),
-        ("--part=3/2", ("3/2",)),
-        ("--part=3/3", ("3/3", "2 models")),
+        ("--workers=0", ("workers is 0",)),
+        ("--slurm=gpus=many", ("gpus=many",)),
+        ("--slurm=queue=gpu", ("queue=gpu", "partition")),
         ("--threads=0", ("threads is 0",)),
     ],
 )
@@ -467,5 +447,5 @@ def test_every_script_has_help_with_its_own_command(
     assert not stopped.value.code
     printed = capsys.readouterr().out
     assert f"python {own}" in printed
-    for option in ("--profile", "--config", "--results", "--part"):
+    for option in ("--profile", "--config", "--results", "--workers", "--dask", "--slurm"):
         assert option in printed

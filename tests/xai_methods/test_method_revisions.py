@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 from helpers.tiny_models import draw, tiny_cnn, tiny_waveform_cnn
-from torch import Tensor
+from torch import Tensor, nn
 
 from audioxai.baselines import Black, Silence
-from audioxai.domains import Domain, LogMel, Mask, Pixels, Waveform
+from audioxai.domains import Domain, LogMel, Mask, Pixels, Rfft, Waveform
 from audioxai.registry import MethodEntry
 from audioxai.xai_methods import METHODS
+from audioxai.xai_methods.explain_in import seen_in
 from audioxai.xai_methods.masks import in_masks
 
 TABLE = Path(__file__).resolve().parents[1] / "golden" / "methods.json"
@@ -25,6 +26,7 @@ DOMAINS: dict[str, Domain] = {
     "log_mel": LogMel(8_000, 0.25, bands=16, frames=12),
     "waveform": Waveform(4_000, 0.1),
     "pixels": Pixels(12, 10),
+    "rfft": Rfft(4_000, 0.1),
 }
 CELLS = Mask(4_000, 0.1, 6, 7, window_s=0.016)
 GRADIENTS = 16
@@ -36,14 +38,17 @@ def numbers(entry: MethodEntry) -> dict[str, list[float]]:
     """Sum, sum of magnitudes and six features of two maps, by domain."""
     found = {}
     for kind, domain in DOMAINS.items():
-        if not entry.takes(kind):
+        # Of spectra those alone that say so.
+        if not entry.takes(kind) or (kind == "rfft" and not entry.domains):
             continue
-        model = tiny_waveform_cnn(seed=1) if kind == "waveform" else tiny_cnn(seed=1)
+        model: nn.Module = tiny_cnn(seed=1) if kind in ("log_mel", "pixels") else tiny_waveform_cnn(seed=1)
         low, high = domain.value_range
         inputs, training = (
             (low + (high - low) * (0.5 + 0.15 * draw(count, 1, *domain.shape, seed=seed))).clamp(low, high)
             for count, seed in ((2, 2), (20, 3))
         )
+        if isinstance(domain, Rfft):
+            model, inputs = seen_in(domain, model, 0.1 * draw(2, 1, 400, seed=2))
         context = {
             "domain": domain,
             "baseline": Black() if kind == "pixels" else Silence(domain),

@@ -10,9 +10,12 @@ from captum.attr import KernelShap as CaptumKernelShap
 from helpers.tiny_models import Counting, Function, Linear, draw, tiny_cnn
 from torch import Tensor, nn
 
-from audioxai.baselines import Constant
+from audioxai.baselines import Constant, Silence
+from audioxai.domains import Rfft, Stft
 from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import content_keys, generator
+from audioxai.xai_methods import METHODS
+from audioxai.xai_methods.explain_in import seen_in
 from audioxai.xai_methods.perturbation import KernelShap, Rise, patch_places
 
 BASELINE = Constant(0.25)
@@ -73,6 +76,33 @@ def test_rise_of_a_model_that_hears_nothing_is_even() -> None:
 def test_rise_takes_waveforms() -> None:
     attributions = Rise(Constant(0.0), masks=50)(Linear(3, 1, 41), draw(2, 1, 41), TARGETS)
     assert attributions.shape == (2, 1, 41)
+
+
+@pytest.mark.parametrize(("domain", "cells"), [(Rfft(1_000, 0.041), 200), (Stft(1_000, 0.1, window_s=0.016), 25)])
+def test_freqrise_is_rise_of_bins_that_are_let_through_or_set_to_zero(domain: Rfft | Stft, cells: int) -> None:
+    waveforms = draw(2, 1, domain.samples)
+    model, bins = seen_in(domain, Linear(3, 1, domain.samples), waveforms)
+    explainer = METHODS.bind("freqrise", {"domain": domain, "passes": 20, "seed": 5})
+    attributions = explainer(model, bins, TARGETS)
+    assert explainer == Rise(Silence(domain), 20, cells, seed=5)
+    assert attributions.dtype == torch.float64
+    # The same masks, drawn by hand.
+    random, expected = generator("rise", 5, content_keys(bins[[1]])[0]), torch.zeros(domain.shape, dtype=torch.float64)
+    for _ in range(20):
+        mask = explainer._mask(domain.shape, random)
+        expected += probability(model, mask * bins[[1]], 0) * mask / (20 * 0.5)
+    torch.testing.assert_close(attributions[1, 0], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_freqrise_finds_the_frequency_that_counts() -> None:
+    domain = Rfft(1_000, 0.2)
+    sine, cosine = (f(2 * torch.pi * 40 * torch.arange(200).double() / 200) for f in (torch.sin, torch.cos))
+    model = Function(lambda x: torch.stack([(x[:, 0] @ sine) ** 2 + (x[:, 0] @ cosine) ** 2, 0.0 * x[:, 0, 0]], 1) / 20)
+    seen, bins = seen_in(domain, model, (sine + torch.cos(2 * torch.pi * torch.arange(200) / 20.0))[None, None])
+    attributions = METHODS.bind("freqrise", {"domain": domain, "passes": 600}, cells_per_side=20)(
+        seen, bins, TARGETS[1:]
+    )
+    assert abs(int(attributions.argmax()) - 40) <= 5
 
 
 # --- Kernel SHAP -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Conventions: waveforms are float32 ``(time,)`` in [−1, 1]; decibels are relati
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,15 @@ from typing import Literal
 import numpy as np
 import soundfile
 import soxr
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from audioxai.datasets.records import Skipped
 from audioxai.datasets.whole_files import UnusableFile, require_whole, stated_frames, stated_md5
+from audioxai.domains import Domain
 from audioxai.utils.errors import UserError
+from audioxai.utils.hardware import inputs_per_call, slices
 from audioxai.utils.progress import track
 
 Waveform = NDArray[np.float32]
@@ -42,6 +46,8 @@ KEPT_POWER = 0.1
 # Below this share of the announced length a file is cut off.
 COMPLETE_SHARE = 0.9
 BLOCK_SAMPLES = 1 << 20
+# Recordings that are decoded while the features of as many others are made; 32 MB where they last 1 s at 16 kHz.
+BLOCK_RECORDINGS = 512
 # What libsndfile says of a length that is not known.
 UNKNOWN_FRAMES = 2**63 - 1
 
@@ -240,20 +246,110 @@ def read_waveforms(
     returns. The outcome does not depend on ``workers`` (by default one thread a core; decoding frees the GIL).
     """
     rows = np.empty((len(paths), audio_format.samples), np.float32)
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        outcomes = _read_into(rows, pool, paths, audio_format)
+        # disable=None keeps the bar to terminals.
+        reasons = list(track(outcomes, len(paths), "reading", "file"))
+    usable = _usable(reasons)
+    return _moved_up(rows, usable), usable, tuple(reason for reason in reasons if reason is not None)
 
-    def read_into(row: int) -> Skipped | None:
+
+def read_features(
+    paths: Sequence[Path], audio_format: AudioFormat, domain: Domain, workers: int | None = None
+) -> tuple[Tensor, list[int], tuple[Skipped, ...]]:
+    """Recordings in a model's domain, without holding all their waveforms.
+
+    Threads decode, trim and resample recordings while those before them are transformed. Memory is that of the result
+    and of two blocks of recordings.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Sound files.
+    audio_format : AudioFormat
+        What every recording is turned into, of the domain's rate and length.
+    domain : Domain
+        Its ``analysis`` takes waveforms ``(batch, 1, time)``.
+    workers : int, optional
+        Threads that decode, by default one a core; the result does not depend on it.
+
+    Returns
+    -------
+    features : Tensor
+        ``(usable, 1, *domain.shape)`` in the order of ``paths``, in the domain's unit.
+    usable : list of int
+        Indices of ``paths`` that could be used.
+    skipped : tuple of Skipped
+        The others with their reasons.
+
+    Raises
+    ------
+    UserError
+        If the domain does not take waveforms of the format's rate and length.
+
+    Examples
+    --------
+    >>> from audioxai.domains import LogMel
+    >>> one_second = AudioFormat(16_000, 1.0, "centre", trim_below_peak_db=35.0, peak_normalise=True)
+    >>> features, usable, skipped = read_features([], one_second, LogMel(16_000, 1.0, bands=64, frames=64))
+    >>> features.shape
+    torch.Size([0, 1, 64, 64])
+    """
+    rate_hz = getattr(domain, "sample_rate_hz", audio_format.sample_rate_hz)
+    if rate_hz != audio_format.sample_rate_hz:
+        raise UserError(
+            f"the domain takes {rate_hz} Hz but recordings are read at {audio_format.sample_rate_hz} Hz; give both the "
+            "same rate"
+        )
+    features = torch.empty(len(paths), 1, *domain.shape)
+    _features_of(np.zeros((1, audio_format.samples), np.float32), domain)  # refuses another length before any work
+    reasons: list[Skipped | None] = []
+    blocks = list(slices(len(paths), BLOCK_RECORDINGS))
+    filled = 0
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+
+        def begun(block: slice) -> tuple[Waveform, Iterator[Skipped | None]]:
+            rows = np.empty((block.stop - block.start, audio_format.samples), np.float32)
+            return rows, _read_into(rows, pool, paths[block], audio_format)
+
+        ahead = [begun(block) for block in blocks[:1]]
+        for number in track(range(len(blocks)), len(blocks), "reading", "block"):
+            ahead += [begun(block) for block in blocks[number + 1 : number + 2]]
+            rows, outcomes = ahead.pop(0)
+            of_block = list(outcomes)
+            reasons += of_block
+            usable = _usable(of_block)
+            features[filled : filled + len(usable)] = _features_of(_moved_up(rows, usable), domain)
+            filled += len(usable)
+    return features[:filled], _usable(reasons), tuple(reason for reason in reasons if reason is not None)
+
+
+def _read_into(
+    rows: Waveform, pool: ThreadPoolExecutor, paths: Sequence[Path], audio_format: AudioFormat
+) -> Iterator[Skipped | None]:
+    """Start to decode every path into its row; yields the reason of each that cannot be used, else None."""
+
+    def read(row: int) -> Skipped | None:
         try:
             rows[row] = read_waveform(paths[row], audio_format)
         except UnusableFile as error:
             return Skipped(error.path, error.reason)
         return None
 
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        outcomes = pool.map(read_into, range(len(paths)))
-        # disable=None keeps the bar to terminals.
-        reasons = list(track(outcomes, len(paths), "reading", "file"))
-    usable = [row for row, reason in enumerate(reasons) if reason is None]
-    return _moved_up(rows, usable), usable, tuple(reason for reason in reasons if reason is not None)
+    return pool.map(read, range(len(paths)))
+
+
+def _usable(reasons: Sequence[Skipped | None]) -> list[int]:
+    return [row for row, reason in enumerate(reasons) if reason is None]
+
+
+def _features_of(waveforms: Waveform, domain: Domain) -> Tensor:
+    """Waveforms ``(batch, time)`` in the domain, ``(batch, 1, *domain.shape)``, in calls that stay in the cache."""
+    batch = torch.from_numpy(waveforms)[:, None]
+    size = inputs_per_call(batch.shape[-1], batch.device)
+    with torch.inference_mode(mode=False), torch.no_grad():
+        parts = [domain.analysis(batch[rows]) for rows in slices(len(batch), size)]
+    return torch.cat(parts) if parts else torch.empty(0, 1, *domain.shape)
 
 
 def _moved_up(rows: Waveform, usable: Sequence[int]) -> Waveform:

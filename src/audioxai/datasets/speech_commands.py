@@ -39,6 +39,7 @@ _OTHER_WORD = re.compile(rf"[a-z]+_{_COMMAND.pattern}")
     "speakers, the test set of Speech Commands v0.02",
     source="Warden 2018",
     licence="CC BY 4.0",
+    background=(SILENCE,),
 )
 def speech_commands() -> RecordingFolder:
     """The 12-class test set of Speech Commands, divided by speaker."""

@@ -1,4 +1,4 @@
-"""Domains of explanations: waveform, complex spectrogram, ERB bands, log-mel spectrogram, mask of a recording, pixels.
+"""Domains of explanations: waveform, spectrum, complex spectrogram, ERB bands, log-mel spectrogram, mask, pixels.
 
 Idea
 ----
@@ -28,8 +28,10 @@ from typing import Any
 from audioxai.domains.erb import ErbBands, erb_rate, erb_rate_to_hz
 from audioxai.domains.log_mel import LogMel, hz_to_mel, mel_filters, mel_to_hz
 from audioxai.domains.mask import Mask, MaskValues
+from audioxai.domains.peak_log_mel import PeakLogMel
 from audioxai.domains.pixels import Pixels
 from audioxai.domains.protocol import Axis, Domain, Invertible
+from audioxai.domains.rfft import Rfft
 from audioxai.domains.stft import Stft
 from audioxai.domains.stft_cells import Audible, audible, in_columns, in_stft_cells, matching_stft, spread_over_stft
 from audioxai.domains.waveform import Waveform
@@ -45,7 +47,9 @@ __all__ = [
     "LogMel",
     "Mask",
     "MaskValues",
+    "PeakLogMel",
     "Pixels",
+    "Rfft",
     "Stft",
     "Waveform",
     "audible",
@@ -64,8 +68,10 @@ __all__ = [
 DOMAINS: dict[str, Callable[..., Domain]] = {
     Waveform.name: Waveform,
     Stft.name: Stft,
+    Rfft.name: Rfft,
     ErbBands.name: ErbBands,
     LogMel.name: LogMel,
+    PeakLogMel.name: PeakLogMel,
     Mask.name: Mask,
     Pixels.name: Pixels,
 }

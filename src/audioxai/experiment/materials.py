@@ -68,6 +68,10 @@ def _unchanged(samples: Dataset, cues: CueDesign | None) -> Material:  # noqa: A
     return Material(samples)
 
 
+def _labelled(samples: Dataset, cues: CueDesign | None) -> Material:  # noqa: ARG001 (as the others)
+    return Material(samples, samples.labels)
+
+
 def _with_cues(samples: Dataset, cues: CueDesign | None) -> Material:
     assert cues is not None
     cued = plant(samples, cues)
@@ -84,9 +88,12 @@ def _in_sequence(samples: Dataset, cues: CueDesign | None) -> Material:  # noqa:
     return Material(sequences.dataset, sequences.dataset.labels, sequences.mask)
 
 
+# Materials of which it is not known where relevance belongs; of labelled clips the true class is explained.
+UNMASKED = ("clips", "labelled")
 # Each takes the chosen test samples before anything is done to them, and the cues of the model's data.
 MATERIALS: dict[str, Callable[[Dataset, CueDesign | None], Material]] = {
     "clips": _unchanged,
+    "labelled": _labelled,
     "cues": _with_cues,
     "mixtures": _mixed,
     "sequences": _in_sequence,

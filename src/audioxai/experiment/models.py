@@ -28,6 +28,8 @@ from audioxai.utils.seeding import derived_seed
 # Accuracy on the training part is measured on this many of its samples: enough to see overfitting.
 TRAINING_SAMPLES_MEASURED = 5_000
 AUDIO_SHIFT = 0.1
+# Of every image data set of the catalogue, at most.
+IMAGE_SHAPE = (28, 28)
 WAVEFORM_MODEL_RATE_HZ = 8_000
 ATTRIBUTES = ("gender", "native speaker", "accent", "age")
 NOT_STATED = "not stated"
@@ -68,7 +70,8 @@ class DataSpec:
     @property
     def facts(self) -> dict[str, Any]:
         """What the registry knows of it: label, description, origin and licence."""
-        entry = datasets.DATASETS[self.source if isinstance(self.source, str) else "audio_folder"]
+        registered = self.source if isinstance(self.source, str) else getattr(self.source, "origin", "audio_folder")
+        entry = datasets.DATASETS[registered]
         label = entry.label if isinstance(self.source, str) else self.name
         return {"label": label, "description": entry.description, "origin": entry.source, "licence": entry.licence}
 
@@ -105,6 +108,10 @@ class ModelSpec:
         The recipe, seed included.
     external : ExternalModel or None
         A model that is not trained here.
+    front_end : Domain or None
+        Where its body sees its inputs; if None, the log-mel spectrogram or image of this grid, or the waveform.
+    weights_of : ModelSpec or None
+        Model of the same architecture whose weights it takes instead of being trained.
     """
 
     data: DataSpec
@@ -112,6 +119,8 @@ class ModelSpec:
     grid: tuple[int, int]
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=1))
     external: ExternalModel | None = None
+    front_end: Domain | None = None
+    weights_of: "ModelSpec | None" = None
 
     @property
     def name(self) -> str:
@@ -139,6 +148,8 @@ class ModelSpec:
     @property
     def domain(self) -> Domain:
         """Where its body sees its inputs."""
+        if self.front_end is not None:
+            return self.front_end
         audio_format = self.audio_format
         if audio_format is None:
             return Pixels(*self.grid)
@@ -204,12 +215,12 @@ def _planted(data: DataSpec, audio_format: AudioFormat | None) -> Dataset:
     return plant(_decoded(replace(data, cues=None), audio_format), data.cues).dataset
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _outline(data: DataSpec) -> Outline:
     return datasets.outline(data.source, split=data.split_name, limit=data.limit)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _fingerprint(data: DataSpec, audio_format: AudioFormat | None) -> str:
     return datasets.fingerprint(data.source, split=data.split_name, limit=data.limit, audio_format=audio_format)
 
@@ -231,12 +242,18 @@ def weights_path(spec: ModelSpec, folder: Path) -> Path:
         fingerprint_of(spec),
         configuration_of(spec.domain),
         configuration_of(spec.data.cues),
-        (asdict(spec.training), ARCHITECTURES[spec.architecture].revision)
-        if spec.external is None
-        else checkpoints.weights_digest(_external(spec.external)),
+        _origin_of_weights(spec, folder),
     )
     name = f"{spec.data.name}-{spec.data.split_name}-{spec.name}-{spec.resolution}-seed{spec.training.seed}"
     return folder / f"{name}-{derived_seed(*deciding) % 16**8:08x}.safetensors"
+
+
+def _origin_of_weights(spec: ModelSpec, folder: Path) -> Any:
+    if spec.weights_of is not None:
+        return weights_path(spec.weights_of, folder).name
+    if spec.external is not None:
+        return checkpoints.weights_digest(_external(spec.external))
+    return asdict(spec.training), ARCHITECTURES[spec.architecture].revision
 
 
 def ensure_model(spec: ModelSpec, folder: Path, device: torch.device) -> tuple[Classifier, checkpoints.Card]:
@@ -259,7 +276,7 @@ def load_model(spec: ModelSpec, path: Path, device: torch.device) -> tuple[Class
         If the checkpoint is missing, unreadable or of another architecture or class count.
     """
     card = checkpoints.read_card(path)
-    model = _untrained(spec, len(card.class_names))
+    model = untrained(spec, len(card.class_names))
     checkpoints.load_weights(path, model, card)
     prepared_for(model, device)
     return model.eval(), card
@@ -276,7 +293,14 @@ def predicted(model: Classifier, inputs: Tensor) -> Tensor:
     return torch.cat([output_of(model.body, inputs[part]) for part in slices(len(inputs), 64)]).argmax(1)
 
 
-def _untrained(spec: ModelSpec, class_count: int) -> Classifier:
+def dataset_shape(spec: ModelSpec) -> tuple[int, ...]:
+    """Shape of a recording or an image as the data set has it."""
+    audio_format = spec.audio_format
+    return (audio_format.samples,) if audio_format is not None else IMAGE_SHAPE
+
+
+def untrained(spec: ModelSpec, class_count: int) -> Classifier:
+    """The model with the weights that its training begins with; an external one as it is."""
     if spec.external is not None:
         return Classifier(spec.domain, _external(spec.external))
     return build(spec.architecture, spec.domain, class_count, spec.training.seed)
@@ -284,11 +308,15 @@ def _untrained(spec: ModelSpec, class_count: int) -> Classifier:
 
 def _make(spec: ModelSpec, path: Path, device: torch.device) -> None:
     dataset = dataset_of(spec)
-    model = _untrained(spec, len(dataset.class_names))
+    model = untrained(spec, len(dataset.class_names))
     parts = {split: Labelled(part.inputs, part.labels) for split in datasets.SPLITS for part in [dataset.part(split)]}
     config: dict[str, Any] = asdict(spec.training)
     started, history, state = time.monotonic(), [], path.with_suffix(".training")
-    if spec.external is None:
+    if spec.weights_of is not None:
+        trained, _ = ensure_model(spec.weights_of, path.parent, device)
+        model.body.load_state_dict(trained.body.state_dict())
+        config = {"weights_of": weights_path(spec.weights_of, path.parent).stem}
+    elif spec.external is None:
         history = train(model, parts["train"], parts["validation"], spec.training, device, state)
     else:
         spec.external.check(model, parts["test"].inputs, dataset.class_names)

@@ -1,9 +1,8 @@
 """The plan of a study: independent, idempotent tasks with their cost, and where each result lies."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,19 +11,21 @@ import torch
 
 from audioxai.baselines import Baseline, Black, Constant, Silence
 from audioxai.core import Explainer, configuration_of
-from audioxai.domains import Domain, LogMel, Stft, Waveform, matching_stft
-from audioxai.experiment.materials import require_enough
+from audioxai.domains import Domain, LogMel, Mask, Stft, Waveform, matching_stft
+from audioxai.experiment.materials import UNMASKED, require_enough
 from audioxai.experiment.models import ModelSpec, outline_of, weights_path
-from audioxai.experiment.study import Cell, MetricSpec, RunOptions, Study
-from audioxai.metrics import METRICS, RangeNoise, SignalNoise
+from audioxai.experiment.study import VIEWS, Cell, MetricSpec, RunOptions, Study, method_entry
+from audioxai.metrics import METRICS, LevelNoise, RangeNoise, SignalNoise
 from audioxai.metrics.faithfulness.resynthesis import WORST_ROW
 from audioxai.models import build, checkpoints
 from audioxai.registry import MethodEntry
-from audioxai.results import Store
+from audioxai.results import Remote, Store
 from audioxai.utils.errors import UserError
+from audioxai.utils.names import nearest
 from audioxai.utils.seeding import derived_seed
 from audioxai.xai_methods import METHODS
-from audioxai.xai_methods.pullback import PullBack
+from audioxai.xai_methods.explain_in import OfWaveforms
+from audioxai.xai_methods.masks import can_be_in_masks, in_masks
 
 Kind = Literal["train", "explain", "score"]
 MOST_ALTERNATIVES = 3
@@ -32,15 +33,31 @@ MOST_ALTERNATIVES = 3
 
 @dataclass(frozen=True)
 class MethodUse:
-    """A method with what it may spend on a sample; for one that always costs the same, the least that is asked for."""
+    """A method with what it may spend on a sample; for one that always costs the same, the least that is asked for.
+
+    Attributes
+    ----------
+    name : str
+        Name of the method.
+    gradients : int
+        What it may spend, of methods that ask for scores alone in passes; 0 for its default.
+    own : MethodEntry or None
+        The method itself where the study brings it; None for a registered one.
+    """
 
     name: str
     gradients: int
+    own: MethodEntry | None = None
+
+    @classmethod
+    def of(cls, method: str | MethodEntry, gradients: int) -> "MethodUse":
+        """A method as a study states it."""
+        return cls(method, gradients) if isinstance(method, str) else cls(method.name, gradients, method)
 
     @property
     def entry(self) -> MethodEntry:
-        """What the registry knows of the method."""
-        return METHODS[self.name]
+        """What is known of the method."""
+        return METHODS[self.name] if self.own is None else self.own
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,16 @@ class Unit:
     def removes_sound(self) -> bool:
         """Whether it judges by what is left of the sounds."""
         return removes_sound(self.specs[0])
+
+    @property
+    def explains_again(self) -> bool:
+        """Whether it explains changed inputs or models by the method itself."""
+        return "explainer" in self.specs[0].entry.parameters
+
+    @property
+    def changes_sound(self) -> bool:
+        """Whether it explains changed recordings, whatever the features of the maps are."""
+        return changes_sound(self.specs[0])
 
     @property
     def needs_change(self) -> bool:
@@ -95,11 +122,42 @@ class Place:
     cell: Cell
     store: Store
     weights: Path
+    remotes: tuple[Remote, ...] = ()
 
     @property
     def trained(self) -> bool:
-        """Whether the model is there."""
+        """Whether the model is there; brought from an object store where it is not here."""
+        self.fetch(self.weights, checkpoints.card_path(self.weights))
         return checkpoints.exists(self.weights)
+
+    def has(self, path: Path) -> bool:
+        """Whether a file is there, here or in an object store."""
+        return path.exists() or any(remote.holds(path) for remote in self.remotes_of(path))
+
+    def fetch(self, *paths: Path) -> None:
+        """Bring files from an object store that are not here."""
+        for path in paths:
+            for remote in self.remotes_of(path):
+                remote.fetch(path)
+
+    def publish(self, task: Task) -> None:
+        """Put what a task has made into the object store, and last what says that it is done."""
+        for path in self._made_by(task):
+            for remote in self.remotes_of(path):
+                if not remote.holds(path):
+                    remote.publish(path)
+
+    def remotes_of(self, path: Path) -> list[Remote]:
+        """Object stores in which a file belongs."""
+        return [remote for remote in self.remotes if path.is_relative_to(remote.folder)]
+
+    def _made_by(self, task: Task) -> list[Path]:
+        if task.method is None:
+            return [self.weights, checkpoints.card_path(self.weights)]
+        if task.unit is None:
+            return [self.inputs(), self.attributions(task.method)]
+        curves = [self.curves(task.method, task.unit)] if task.unit.removes_sound else []
+        return [*curves, self.scores(task.method, task.unit)]
 
     @property
     def folder(self) -> str:
@@ -113,6 +171,7 @@ class Place:
             cell.sample_seed,
             cell.samples,
             configuration_of(cell.model.data.cues),
+            *cell.without,
         )
         return f"{cell.material}-{self.weights.stem.rsplit('-', 1)[0]}-{deciding % 16**8:08x}"
 
@@ -136,12 +195,7 @@ class Place:
         """Whether the results of a task are there."""
         if task.kind == "train" or not self.trained:
             return self.trained
-        assert task.method is not None
-        if task.unit is None:
-            return self.inputs().exists() and self.attributions(task.method).exists()
-        if task.unit.removes_sound and not self.curves(task.method, task.unit).exists():
-            return False
-        return self.scores(task.method, task.unit).exists()
+        return all(self.has(path) for path in self._made_by(task))
 
     def _named(self, method: MethodUse, unit: Unit | None = None) -> str:
         deciding = method_key(self.study, self.cell, method)
@@ -168,7 +222,7 @@ class Plan:
     study : Study
         The declared study.
     options : RunOptions
-        Folders and device; with a part, the plan holds the tasks of that part alone.
+        Where it is computed.
     """
 
     study: Study
@@ -176,10 +230,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Judge everything that can be judged before any work: methods on their inputs, metrics with their options."""
-        if self.options.part is not None:
-            dealt(models_of(self.study), self.options.part)
         for cell in dict.fromkeys(replace(cell, sample_seed=0) for cell in self.study.cells):
             require_enough(cell.samples, outline_of(cell.model).samples["test"], cell.model.data.name)
+            _require_classes(cell)
             methods = methods_of(self.study, cell)
             for unit in units_of(self.study, cell):
                 _require_judgeable(unit, cell)
@@ -187,18 +240,16 @@ class Plan:
                 if judged:
                     passes_of(self.study, Task("score", cell, judged[0], unit))
 
-    @cached_property
+    @property
     def cells(self) -> tuple[Cell, ...]:
-        """Cells of this plan's part."""
-        if self.options.part is None:
-            return self.study.cells
-        own = set(dealt(models_of(self.study), self.options.part))
-        return tuple(cell for cell in self.study.cells if cell.model in own)
+        """Cells of the study."""
+        return self.study.cells
 
     def place(self, cell: Cell) -> Place:
         """Where the results of a cell lie."""
         weights = weights_path(cell.model, self.options.checkpoints)
-        return Place(self.study, cell, Store(self.options.results, self.study.name), weights)
+        store = Store(self.options.results, self.study.name)
+        return Place(self.study, cell, store, weights, self.options.remotes)
 
     def tasks(self, *kinds: Kind, cells: Iterable[Cell] | None = None) -> Iterator[Task]:
         """Tasks of these kinds, all kinds if none is named, of these cells or all."""
@@ -212,10 +263,6 @@ class Plan:
             if "score" in wanted:
                 for unit in units_of(self.study, cell):
                     yield from (Task("score", cell, method, unit) for method in methods if judges(unit, cell, method))
-
-    def whole(self) -> "Plan":
-        """The plan of the whole study."""
-        return replace(self, options=replace(self.options, part=None))
 
     def cost(self) -> pd.DataFrame:
         """One row per cell × method × metric: what scoring takes, known before anything runs.
@@ -259,9 +306,11 @@ def methods_of(study: Study, cell: Cell) -> list[MethodUse]:
         If a method does not take the inputs of the cell's model.
     """
     found: list[MethodUse] = []
-    for name in study.methods:
-        uses = _different(study, cell, name)
-        if cell.material == "clips" or not explains_waveforms(cell, uses[0]):
+    for method in study.methods:
+        if cell.methods and method_entry(method).name not in cell.methods:
+            continue
+        uses = _different(study, cell, method)
+        if cell.material in UNMASKED or not explains_waveforms(cell, uses[0]):
             found += uses
     return found
 
@@ -272,90 +321,108 @@ def explains_waveforms(cell: Cell, method: MethodUse) -> bool:
     Raises
     ------
     UserError
-        If it takes neither the body's inputs nor waveforms.
+        If it takes neither the body's inputs nor waveforms, nor masks where these are explained.
     """
-    takes, seen = method.entry.domains, cell.model.domain.name
-    if not takes or seen in takes:
+    takes, seen = method.entry.domains, cell.domain.name
+    if cell.features != "mask" and (not takes or seen in takes):
         return False
-    if cell.model.data.modality == "audio" and Waveform.name in takes:
+    if cell.model.data.modality == "audio" and (Waveform.name in takes or masks_of(cell, method) is not None):
         return True
+    found = "masks" if cell.features == "mask" else seen
     raise UserError(
-        f"method {method.name} takes inputs in {' or '.join(takes)} but {cell.model.label} has {seen}; leave it out"
+        f"method {method.name} takes inputs in {' or '.join(takes) or 'its own domain'} but {cell.model.label} "
+        f"has {found}; leave it out"
     )
+
+
+def masks_of(cell: Cell, method: MethodUse) -> Mask | None:
+    """Masks in which a method explains the recordings; None where it explains its own inputs."""
+    return cells_of(cell) if cell.features == "mask" and can_be_in_masks(method.entry) else None
+
+
+def cells_of(cell: Cell) -> Mask:
+    """Cells of the masks of the recordings."""
+    return Mask.of(*vars(recorded(cell)).values())
 
 
 def seen_by(cell: Cell, method: MethodUse) -> Domain:
     """In which domain a method takes the samples."""
-    return recorded(cell) if explains_waveforms(cell, method) else cell.model.domain
+    return recorded(cell) if explains_waveforms(cell, method) else cell.domain
 
 
 def recorded(cell: Cell) -> Waveform:
     """What an audio model as a whole takes."""
-    domain: Any = cell.model.domain
+    domain: Any = cell.domain
     return Waveform(domain.sample_rate_hz, domain.duration_s)
 
 
 def lives_in(study: Study, cell: Cell, method: MethodUse) -> Domain:
     """In which domain a method's attributions live."""
-    explainer = blank_explainer(study, cell, method)
-    return explainer.domain if isinstance(explainer, PullBack) else seen_by(cell, method)
+    own: Domain | None = getattr(blank_explainer(study, cell, method), "domain", None)
+    return seen_by(cell, method) if own is None else own
 
 
 def stft_of(cell: Cell) -> Stft:
     """Spectrogram in which sounds are removed from clips."""
-    domain = cell.model.domain
+    domain = cell.domain
+    if cell.features == "mask":
+        return cells_of(cell).stft
     return matching_stft(domain) if isinstance(domain, LogMel) else Stft(*vars(recorded(cell)).values())
 
 
 def baseline_of(cell: Cell, domain: Domain | None = None) -> Baseline:
     """Baseline: silence for sound, black for images."""
-    return Silence(domain or cell.model.domain) if cell.model.data.modality == "audio" else Black()
+    return Silence(domain or cell.domain) if cell.model.data.modality == "audio" else Black()
 
 
-def method_context(study: Study, cell: Cell, method: MethodUse, training_inputs: torch.Tensor) -> dict[str, Any]:
-    """What a method's parameters are bound to."""
-    domain = seen_by(cell, method)
-    context = {
-        "domain": domain,
-        "baseline": baseline_of(cell, domain),
-        "training_inputs": training_inputs,
-        "seed": study.method_seed,
-    }
-    return context | ({"gradients": method.gradients} if method.gradients else {})
+def bound_explainer(study: Study, cell: Cell, method: MethodUse, training_inputs: torch.Tensor) -> Explainer:
+    """A method with what it learns from training inputs of the domain in which it takes the samples."""
+    masks, seen, baseline = masks_of(cell, method), seen_by(cell, method), baseline_of(cell, seen_by(cell, method))
+    return _bound(method, masks, seen, baseline, study.method_seed, training_inputs)
 
 
 def blank_explainer(study: Study, cell: Cell, method: MethodUse) -> Explainer:
     """What a method is, apart from what it learns from data."""
     domain: Any = seen_by(cell, method)
-    return _blank_explainer(method, domain, cell.model.data.modality, study.method_seed)
+    return _blank_explainer(
+        method, masks_of(cell, method), domain, cell.model.data.modality == "audio", study.method_seed
+    )
 
 
 @lru_cache(maxsize=4096)
-def _blank_explainer(method: MethodUse, domain: Any, modality: str, seed: int) -> Explainer:
+def _blank_explainer(method: MethodUse, masks: Any, domain: Any, audio: bool, seed: int) -> Explainer:
     """The method bound to one featureless training input."""
     middle = sum(domain.value_range) / 2.0 + 0.1
-    context = {
-        "domain": domain,
-        "baseline": Silence(domain) if modality == "audio" else Black(),
-        "training_inputs": torch.full((1, 1, *domain.shape), middle),
-        "seed": seed,
-        **({"gradients": method.gradients} if method.gradients else {}),
-    }
-    made: Explainer = method.entry.bind(context)
+    training_inputs = torch.full((1, 1, *domain.shape), middle)
+    return _bound(method, masks, domain, Silence(domain) if audio else Black(), seed, training_inputs)
+
+
+def _bound(
+    method: MethodUse, masks: Mask | None, domain: Domain, baseline: Baseline, seed: int, training_inputs: torch.Tensor
+) -> Explainer:
+    if masks is not None:
+        spent = method.gradients or None
+        references = training_inputs if "training_inputs" in method.entry.parameters else None
+        return in_masks(method.name, masks, gradients=spent, seed=seed, references=references)
+    context = {"domain": domain, "baseline": baseline, "training_inputs": training_inputs, "seed": seed}
+    budget = {"gradients": method.gradients, "passes": method.gradients} if method.gradients else {}
+    made: Explainer = method.entry.bind(context | budget)
     return made
 
 
-def _different(study: Study, cell: Cell, name: str) -> list[MethodUse]:
-    if "gradients" not in METHODS[name].parameters:
-        return [MethodUse(name, 0)]
-    uses = [MethodUse(name, gradients) for gradients in cell.gradients] or [MethodUse(name, 0)]
+def _different(study: Study, cell: Cell, method: str | MethodEntry) -> list[MethodUse]:
+    counted = [what for what in ("gradients", "passes") if what in method_entry(method).parameters]
+    if not counted:
+        return [MethodUse.of(method, 0)]
+    uses = [MethodUse.of(method, spent) for spent in getattr(cell, counted[0])] or [MethodUse.of(method, 0)]
     made = {repr(configuration_of(blank_explainer(study, cell, use))) for use in uses}
     return uses if len(made) > 1 else uses[:1]
 
 
 def units_of(study: Study, cell: Cell) -> list[Unit]:
     """What judges the attributions of a cell, the removals together."""
-    own = [spec for spec in study.metrics if cell.material in spec.materials]
+    used = [spec for spec in study.metrics if not cell.metrics or spec.row_name in cell.metrics]
+    own = [spec for spec in used if cell.material in spec.materials]
     removals = tuple(filter(removes_sound, own))
     units = [Unit((spec,)) for spec in own if not removes_sound(spec)]
     return [Unit(removals), *units] if removals else units
@@ -366,36 +433,76 @@ def removes_sound(spec: MetricSpec) -> bool:
     return "removals" in spec.entry.parameters
 
 
+def changes_sound(spec: MetricSpec) -> bool:
+    """Whether a metric explains recordings that it changes in time and frequency."""
+    return {"explainer", "stft"} <= spec.entry.parameters.keys()
+
+
 def judges(unit: Unit, cell: Cell, method: MethodUse) -> bool:
-    """Whether a unit can judge a method: body metrics judge maps in the body's domain, a gap needs completeness."""
+    """Whether a unit judges a method at what it may spend.
+
+    Metrics that change features judge maps in the body's domain, a gap needs completeness; those that explain again
+    change what the method explains, the recording where it takes waveforms.
+    """
+    spec = unit.specs[0]
+    if spec.methods and method.name not in spec.methods:
+        return False
+    if spec.budgets and method.gradients in cell.budgets and method.gradients not in spec.budgets:
+        return False
     if unit.needs_change:
         return method.entry.complete
-    return unit.removes_sound or not explains_waveforms(cell, method)
+    return unit.removes_sound or unit.explains_again or not explains_waveforms(cell, method)
+
+
+def judged_in(cell: Cell, method: MethodUse, unit: Unit) -> Domain:
+    """Domain of the inputs that a metric of maps gets."""
+    if unit.changes_sound:
+        return recorded(cell)
+    return seen_by(cell, method) if unit.explains_again else cell.domain
+
+
+def explained_again(cell: Cell, method: MethodUse, unit: Unit, explainer: Explainer) -> Explainer:
+    """The method as a metric gets it, which is of recordings for one that changes those."""
+    if not unit.changes_sound or explains_waveforms(cell, method):
+        return explainer
+    return OfWaveforms(explainer, cell.model.domain)
+
+
+def _require_classes(cell: Cell) -> None:
+    """Refuse to leave out classes that the recordings do not have."""
+    known = outline_of(replace(cell.model, data=replace(cell.model.data, cues=None))).class_names
+    for name in cell.without:
+        if name not in known:
+            raise UserError(f"{cell.model.data.name} has no class {name!r} to leave out{nearest(name, known)}")
 
 
 def _require_judgeable(unit: Unit, cell: Cell) -> None:
     """Refuse metrics that need what the cell's samples do not have."""
     for spec in unit.specs:
-        if spec.entry.needs_masks and cell.material == "clips":
+        if spec.entry.needs_masks and cell.material in UNMASKED:
             raise UserError(
-                f"metric {spec.metric} needs samples of which it is known where relevance belongs, and clips are not; "
-                "leave it out"
+                f"metric {spec.entry.name} needs samples of which it is known where relevance belongs, and clips are "
+                "not; leave it out"
             )
-        if removes_sound(spec) and cell.model.data.modality != "audio":
-            raise UserError(f"metric {spec.metric} removes sounds but {cell.model.label} has images; leave it out")
+        if (removes_sound(spec) or changes_sound(spec)) and cell.model.data.modality != "audio":
+            raise UserError(f"metric {spec.entry.name} is of sounds but {cell.model.label} has images; leave it out")
 
 
-def metric_context(study: Study, cell: Cell, class_count: int, explainer: Explainer | None) -> dict[str, Any]:
-    """What the parameters of metrics of the body are bound to."""
-    domain = cell.model.domain
-    noise = SignalNoise(silence_value=domain.silence_value) if cell.model.data.modality == "audio" else RangeNoise()
+def metric_context(
+    study: Study, cell: Cell, class_count: int, explainer: Explainer | None, unit: Unit, inputs: Domain | None = None
+) -> dict[str, Any]:
+    """What the parameters of a unit's metrics are bound to whose inputs are of a domain; of the body's if None."""
+    domain = inputs or cell.domain
+    of_sound = LevelNoise if study.level_noise and isinstance(domain, LogMel) else SignalNoise
+    noise = of_sound(silence_value=domain.silence_value) if cell.model.data.modality == "audio" else RangeNoise()
     # Random logit asks for other classes; few-class data have fewer of them than its default.
     few_classes = {"alternatives": class_count - 1} if 1 < class_count <= MOST_ALTERNATIVES else {}
     return {
         **few_classes,
         **study.settings,
+        **({"stft": stft_of(cell)} if unit.changes_sound else {}),
         "explainer": explainer,
-        "baseline": baseline_of(cell),
+        "baseline": baseline_of(cell, domain),
         "noise": noise,
         "class_count": class_count,
         "seed": study.seed,
@@ -405,7 +512,9 @@ def metric_context(study: Study, cell: Cell, class_count: int, explainer: Explai
 def method_key(study: Study, cell: Cell, method: MethodUse) -> int:
     """Hash of all that decides the attributions, besides model and samples."""
     made = configuration_of(blank_explainer(study, cell, method))
-    return derived_seed(method.name, method.gradients, method.entry.revision, made, study.references)
+    # Elsewhere what a method is says in which features it explains.
+    view = (cell.features,) if cell.features in VIEWS else ()
+    return derived_seed(method.name, method.gradients, method.entry.revision, made, study.references, *view)
 
 
 @lru_cache(maxsize=4096)
@@ -415,7 +524,7 @@ def _unit_key(deciding: str) -> int:
 
 def unit_key(study: Study, cell: Cell, unit: Unit) -> int:
     """Hash of all that decides the scores, besides the attributions."""
-    context = metric_context(study, cell, 0, None) | {"class_count": None}
+    context = metric_context(study, cell, 0, None, unit) | {"class_count": None}
     deciding: list[Any] = []
     for spec in unit.specs:
         entry = spec.entry
@@ -423,7 +532,7 @@ def unit_key(study: Study, cell: Cell, unit: Unit) -> int:
             name: configuration_of(spec.options.get(name, context.get(name, parameter.default)))
             for name, parameter in entry.parameters.items()
         }
-        deciding.append((spec.row_name, spec.metric, entry.revision, bound))
+        deciding.append((spec.row_name, entry.name, entry.revision, bound))
     if unit.removes_sound:
         deciding.append((study.references, study.removal_snr_db))
     return _unit_key(repr(deciding))
@@ -441,11 +550,11 @@ def passes_of(study: Study, task: Task) -> int:
         sounds = torch.empty(cell.samples, 1, *recorded(cell).shape, device="meta")
         metric = removal_metric(study, cell, task.method, (Silence(recorded(cell)), Constant(0.5)), unit)
         return int(metric.passes(torch.nn.Identity(), sounds))
-    context = metric_context(study, cell, len(outline_of(cell.model).class_names), explainer)
+    domain = judged_in(cell, task.method, unit)
+    again = explained_again(cell, task.method, unit, explainer)
+    context = metric_context(study, cell, len(outline_of(cell.model).class_names), again, unit, domain)
     metric = unit.specs[0].entry.bind(context, **unit.specs[0].options)
-    return int(
-        metric.passes(_blank_body(cell.model), torch.empty(cell.samples, 1, *cell.model.domain.shape, device="meta"))
-    )
+    return int(metric.passes(_blank_body(cell.model), torch.empty(cell.samples, 1, *domain.shape, device="meta")))
 
 
 def removal_metric(study: Study, cell: Cell, method: MethodUse, removals: tuple[Baseline, ...], unit: Unit) -> Any:
@@ -466,38 +575,3 @@ def _blank_body(model: ModelSpec) -> torch.nn.Module:
         return model.external.load()
     with torch.device("meta"):
         return build(model.architecture, model.domain, len(outline_of(model).class_names), model.training.seed).body
-
-
-def models_of(study: Study) -> list[ModelSpec]:
-    """Models in the order in which parts are made: those of recordings, which have the most to do, first."""
-    return sorted(dict.fromkeys(cell.model for cell in study.cells), key=lambda model: model.data.cues is not None)
-
-
-def numbers_of(part: str) -> tuple[int, int]:
-    """Which part of how many: ``3/12`` is ``(3, 12)``.
-
-    Raises
-    ------
-    UserError
-        If it is written in another way or there is no such part.
-    """
-    written = re.fullmatch(r"(\d+)/(\d+)", part, re.ASCII)
-    number, parts = map(int, written.groups()) if written else (0, 0)
-    if not 1 <= number <= parts:
-        raise UserError(f"part is {part!r}; write which one of how many, from 1/12 to 12/12 of twelve")
-    return number, parts
-
-
-def dealt(models: Sequence[ModelSpec], part: str) -> list[ModelSpec]:
-    """Models of a part: every n-th.
-
-    Raises
-    ------
-    UserError
-        If there are more parts than models, so that this one has nothing to do.
-    """
-    number, parts = numbers_of(part)
-    own = list(models[number - 1 :: parts])
-    if not own:
-        raise UserError(f"part {part} is empty because the study has {len(models)} models; make fewer parts")
-    return own

@@ -1,10 +1,9 @@
-"""Carrying out a plan: train, explain and score whatever is not in the store yet."""
+"""What is done for a plan: jobs that train, explain and score, and the manifest that describes their results."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,17 @@ from audioxai.datasets import Dataset, summary_of_skipped
 from audioxai.experiment.materials import MATERIALS, Material, chosen
 from audioxai.experiment.models import ModelSpec, dataset_of, ensure_model, in_domain, predicted, recordings_of
 from audioxai.experiment.plan import (
-    Kind,
     MethodUse,
     Place,
     Plan,
     Task,
     Unit,
     baseline_of,
+    bound_explainer,
+    explained_again,
     explains_waveforms,
+    judged_in,
     lives_in,
-    method_context,
     methods_of,
     metric_context,
     passes_of,
@@ -36,7 +36,7 @@ from audioxai.experiment.plan import (
     seen_by,
     units_of,
 )
-from audioxai.experiment.study import Cell, RunOptions, Study
+from audioxai.experiment.study import VIEWS, Cell, Study, method_entry
 from audioxai.metrics import Batch
 from audioxai.metrics.batch import begin
 from audioxai.metrics.engine import Outcome
@@ -45,65 +45,104 @@ from audioxai.models.checkpoints import Card, read_card
 from audioxai.models.front_end import Classifier
 from audioxai.results import ResultSet, load_tensors, manifest_path, read_manifest, write_manifest
 from audioxai.utils.errors import UserError
-from audioxai.utils.hardware import finish, keep_freed_memory, select_device, slices
-from audioxai.utils.progress import bar
+from audioxai.utils.hardware import finish, select_device, slices
 from audioxai.utils.provenance import git_commit
 from audioxai.utils.seeding import generator
+from audioxai.xai_methods.explain_in import seen_in
 from audioxai.xai_methods.path_integral import Integrating
 
 INPUTS_A_CALL = 64
 
 
-def run(plan: Plan, *kinds: Kind, cells: Iterable[Cell] | None = None) -> list[Task]:
-    """Carry out the tasks of these kinds that are not done, all kinds if none is named.
+@dataclass(frozen=True)
+class Job:
+    """Tasks that one worker carries out, one after the other, all of one cell.
 
-    Every result is written in one step as soon as it is there, so a run that is stopped goes on where it was, and the
-    manifest that describes the results is written whenever a run ends well.
+    Attributes
+    ----------
+    tasks : tuple of Task
+        In the order in which they are carried out.
+    passes : int
+        Model passes that they take by themselves.
+    needs : tuple of int
+        Positions of jobs that have to be done before.
+    """
+
+    tasks: tuple[Task, ...]
+    passes: int
+    needs: tuple[int, ...] = ()
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of all its tasks."""
+        return self.tasks[0].cell
+
+    @property
+    def label(self) -> str:
+        """Short name for logs and progress."""
+        method = self.tasks[0].method
+        return " ".join([self.cell.label, *([method.name] if method else ["training"])])
+
+
+def jobs_of(plan: Plan, due: Sequence[Task]) -> list[Job]:
+    """Due tasks as jobs, in their order: one trains a model, others explain by one method and score what it made.
+
+    A job of a model that is not trained yet needs the job that trains it.
+    """
+    together: dict[Any, list[Task]] = {}
+    for task in due:
+        key = task.cell.model if task.method is None else (task.cell, task.method)
+        together.setdefault(key, []).append(task)
+    places = {key: place for place, key in enumerate(together)}
+    jobs = []
+    for key, tasks in together.items():
+        if tasks[0].method is None:
+            # Cells of one model share its training.
+            jobs.append(Job(tuple(tasks[:1]), 0))
+        else:
+            needs = tuple(places[model] for model in [key[0].model] if model in places)
+            jobs.append(Job(tuple(tasks), sum(passes_of(plan.study, task) for task in tasks), needs))
+    return jobs
+
+
+def perform(plan: Plan, job: Job, advance: Callable[[int], Any] | None = None) -> None:
+    """Carry out those tasks of a job that are not done; what is done is in the store when this returns.
+
+    The model and the samples are kept for the next job of the same cell.
 
     Parameters
     ----------
     plan : Plan
-        What is to be done.
-    kinds : {"train", "explain", "score"}
-        Kinds of tasks.
-    cells : iterable of Cell, optional
-        Cells whose tasks are carried out; all of the plan's by default.
-
-    Returns
-    -------
-    list of Task
-        All tasks of these kinds, those that were done before included.
+        That the job belongs to.
+    job : Job
+        What is done.
+    advance : callable, optional
+        Called with numbers of passes that are done.
 
     Raises
     ------
     UserError
-        If scores are asked for where attributions are missing, or as explaining and scoring do.
+        As training, explaining and scoring do.
     """
-    keep_freed_memory()
-    if plan.options.threads is not None:
-        torch.set_num_threads(plan.options.threads)
-    tasks = list(plan.tasks(*kinds, cells=cells))
-    due = [task for task in tasks if not plan.place(task.cell).is_done(task)]
-    if "score" in kinds and "explain" not in kinds:
-        _require_explained(plan, due)
-    costs = [passes_of(plan.study, task) if task.kind != "train" else 0 for task in due]
-    with bar(sum(costs), plan.study.name, "pass") as progress:
-        for cell, own in groupby(zip(due, costs, strict=True), key=lambda pair: pair[0].cell):
-            work = _Work(plan, cell)
-            for task, cost in own:
-                progress.set_postfix_str(" ".join([cell.label, *([task.method.name] if task.method else [])]))
-                if task.kind == "train":
-                    _ = work.model
-                elif task.kind == "explain":
-                    assert task.method is not None
-                    work.explain(task.method)
-                    progress.update(cost)
-                else:
-                    assert task.method is not None
-                    assert task.unit is not None
-                    work.score(task.method, task.unit, progress.update)
-    record(plan.whole())
-    return tasks
+    due = [task for task in job.tasks if not plan.place(task.cell).is_done(task)]
+    for task in due:
+        _work_on(plan, job.cell).carry_out(task, advance or (lambda _: None))
+        plan.place(job.cell).publish(task)
+
+
+_LAST: list["_Work"] = []
+
+
+def _work_on(plan: Plan, cell: Cell) -> "_Work":
+    """The cell at work; that of the last job where it is the same."""
+    if not _LAST or _LAST[0].cell != cell or _LAST[0].plan != plan:
+        _LAST[:] = [_Work(plan, cell)]
+    return _LAST[0]
+
+
+def forget_work() -> None:
+    """Let go of the model and the samples that are kept for the next job."""
+    _LAST.clear()
 
 
 def results_of(plan: Plan) -> ResultSet:
@@ -114,12 +153,13 @@ def results_of(plan: Plan) -> ResultSet:
     UserError
         If scores are missing.
     """
-    whole = plan.whole()
-    if not record(whole):
+    if not record(plan):
         raise UserError(
             f"no model of study {plan.study.name} is trained yet with these options and data; run its earlier stages "
             "with the same options first"
         )
+    for remote in plan.options.remotes:
+        remote.fetch_all()
     path = manifest_path(plan.options.results, plan.study.name, plan.study.profile)
     results = read_manifest(plan.options.results, path)
     if results.missing:
@@ -164,18 +204,17 @@ def record(plan: Plan) -> bool:
             "commit": _commit(),
             "version": __version__,
         },
-        "methods": [plan_entry.facts() for plan_entry in map(_method_entry, study.methods)],
+        "methods": [method_entry(method).facts() for method in study.methods],
         "metrics": [spec.facts() for spec in study.metrics],
         "models": [vars(read_card(path)) for path in weights],
-        "cells": [_described(plan, cell, places[cell]) for cell in trained if places[cell].inputs().exists()],
+        "cells": [_described(plan, cell, places[cell]) for cell in trained if places[cell].has(places[cell].inputs())],
         "shards": shards,
     }
-    write_manifest(root, content)
+    manifest = write_manifest(root, content)
+    for remote in plan.options.remotes:
+        if manifest.is_relative_to(remote.folder):
+            remote.publish(manifest)
     return True
-
-
-def _method_entry(name: str) -> Any:
-    return MethodUse(name, 0).entry
 
 
 def _described(plan: Plan, cell: Cell, place: Place) -> dict[str, Any]:
@@ -201,7 +240,7 @@ def _described(plan: Plan, cell: Cell, place: Place) -> dict[str, Any]:
         "resolution": cell.model.resolution,
         "training_seed": cell.model.training.seed,
         "class_names": card.class_names,
-        "domain": configuration_of(cell.model.domain),
+        "domain": configuration_of(cell.domain),
         "sample_rate_hz": None if audio_format is None else audio_format.sample_rate_hz,
         "group_name": card.data["group_name"],
         "files": {
@@ -210,18 +249,6 @@ def _described(plan: Plan, cell: Cell, place: Place) -> dict[str, Any]:
             "curves": curves,
         },
     }
-
-
-def _require_explained(plan: Plan, due: Sequence[Task]) -> None:
-    """Refuse to score what has not been explained; before anything is scored."""
-    for task in due:
-        place = plan.place(task.cell)
-        assert task.method is not None
-        if not (place.trained and place.inputs().exists() and place.attributions(task.method).exists()):
-            raise UserError(
-                f"{task.cell.label} has not been explained by {task.method.name} in profile {plan.study.profile}; "
-                "explain it with the same options first"
-            )
 
 
 @dataclass(eq=False)
@@ -255,16 +282,25 @@ class _Work:
     @cached_property
     def stored(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Explained samples, on the device, with their metadata; chosen and stored first where they are not there."""
+        self.place.fetch(self.place.inputs())
         if not self.place.inputs().exists():
             self._choose_inputs()
         tensors, metadata = load_tensors(self.place.inputs())
         return {name: tensor.to(self.device) for name, tensor in tensors.items()}, metadata
 
     @cached_property
-    def body(self) -> Batch:
-        """Samples as the model's body sees them."""
+    def seen(self) -> tuple[nn.Module, Tensor]:
+        """The model's body, or the model as seen in another domain, and the samples there."""
         tensors, _ = self.stored
-        return Batch(self.model.body, tensors["inputs"], tensors["targets"], tensors.get("masks"))
+        if self.cell.features in VIEWS:
+            return seen_in(self.cell.domain, self.model, tensors["waveforms"])
+        return self.model.body, tensors["inputs"]
+
+    @cached_property
+    def body(self) -> Batch:
+        """Samples as the model's body sees them, or in the domain in which it is explained."""
+        tensors, _ = self.stored
+        return Batch(*self.seen, tensors["targets"], tensors.get("masks"))
 
     @cached_property
     def sounds(self) -> Batch:
@@ -289,11 +325,23 @@ class _Work:
         """Silence, and noise with the spectrum of the training clips at the stated ratio below each clip."""
         return _removals(self)
 
+    def carry_out(self, task: Task, advance: Callable[[int], Any]) -> None:
+        """Do one task of this cell, telling of the passes that are done."""
+        if task.kind == "train":
+            _ = self.model
+            return
+        assert task.method is not None
+        if task.unit is None:
+            self.explain(task.method)
+            advance(passes_of(self.study, task))
+        else:
+            self.score(task.method, task.unit, advance)
+
     def explain(self, method: MethodUse) -> None:
         """Store the attributions of one method."""
         tensors, _ = self.stored
         whole = explains_waveforms(self.cell, method)
-        model, inputs = (self.model, tensors["waveforms"]) if whole else (self.model.body, tensors["inputs"])
+        model, inputs = (self.model, tensors["waveforms"]) if whole else self.seen
         explainer = self.explainer(method)
         finish(self.device)
         started = time.perf_counter()
@@ -320,20 +368,24 @@ class _Work:
         if needs_training:
             whole = explains_waveforms(self.cell, method)
             training = self.training_waveforms if whole else self.training_inputs
-        made: Explainer = method.entry.bind(method_context(self.study, self.cell, method, training))
-        return made
+        return bound_explainer(self.study, self.cell, method, training)
 
     def score(self, method: MethodUse, unit: Unit, advance: Any) -> None:
         """Store the scores of one method by one metric, or by the removals together."""
+        self.place.fetch(self.place.attributions(method))
         maps, made = load_tensors(self.place.attributions(method))
         if unit.removes_sound:
             outcomes = self._by_removal(method, unit, maps["attributions"].to(self.device), advance)
         else:
             spec = unit.specs[0]
             class_count = len(self.card.class_names)
-            context = metric_context(self.study, self.cell, class_count, self.explainer(method))
+            domain = judged_in(self.cell, method, unit)
+            explainer = explained_again(self.cell, method, unit, self.explainer(method))
+            context = metric_context(self.study, self.cell, class_count, explainer, unit, domain)
             metric = spec.entry.bind(context, **spec.options)
-            batch = replace(self.body, change=maps["change"].to(self.device)) if unit.needs_change else self.body
+            whole = unit.changes_sound or (unit.explains_again and explains_waveforms(self.cell, method))
+            batch = self.sounds if whole else self.body
+            batch = replace(batch, change=maps["change"].to(self.device)) if unit.needs_change else batch
             (outcome,) = run_scorings([begin(metric, batch, maps["attributions"].to(self.device))], advance)
             outcomes = {unit.name: outcome}
         self.place.store.save_rows(
@@ -360,7 +412,7 @@ class _Work:
             "predictions": predictions,
             "targets": targets.clone(),
             **({"waveforms": samples.inputs} if cell.model.data.modality == "audio" else {}),
-            **({"masks": material.mask(cell.model.domain)} if material.mask is not None else {}),
+            **({"masks": material.mask(cell.domain)} if material.mask is not None else {}),
         }
         metadata = {
             "ids": list(samples.ids),
@@ -375,7 +427,9 @@ class _Work:
         """The samples that the cell explains, and the recordings they are made from."""
         recordings = recordings_of(self.cell.model)
         test = recordings.part("test")
-        picked = test.rows(chosen(test, self.cell.samples, self.cell.sample_seed))
+        left_out = torch.tensor([name in self.cell.without for name in test.class_names])
+        explained = test.rows(torch.nonzero(~left_out[test.labels])[:, 0]) if self.cell.without else test
+        picked = explained.rows(chosen(explained, self.cell.samples, self.cell.sample_seed))
         return MATERIALS[self.cell.material](picked, self.cell.model.data.cues), recordings
 
     def _attributed(
@@ -400,7 +454,7 @@ class _Work:
         tensors = {"curves": curves.scores, "fractions": fractions}
         self.place.store.save_tensors(self.place.curves(method, unit), tensors, {"method": method.name})
         scores = metric.rows(curves.scores, attributions)
-        return {spec.row_name: Outcome(scores[spec.metric], curves.passes, curves.seconds) for spec in unit.specs}
+        return {spec.row_name: Outcome(scores[spec.entry.name], curves.passes, curves.seconds) for spec in unit.specs}
 
     def _rows(
         self, method: MethodUse, made: Mapping[str, Any], outcomes: Mapping[str, Outcome]
@@ -476,6 +530,8 @@ def _ensured(spec: ModelSpec, folder: Path, device: torch.device) -> tuple[Class
 def _training_inputs(work: _Work) -> Tensor:
     model, waveforms = work.model, work.training_waveforms
     with torch.inference_mode():
+        if work.cell.features in VIEWS:
+            return work.cell.domain.analysis(waveforms)
         levels = in_domain(model, waveforms, work.device).cpu()
     return levels.clone()
 
@@ -494,16 +550,3 @@ def _change_of_score(model: nn.Module, inputs: Tensor, targets: Tensor, baseline
             for part in slices(len(inputs), INPUTS_A_CALL)
         ]
     return torch.cat(parts)
-
-
-def run_study(study: Study, options: RunOptions | None = None) -> ResultSet:
-    """Train, explain and score what is missing of a study, and return its results.
-
-    Raises
-    ------
-    UserError
-        As :func:`run` does.
-    """
-    plan = Plan(study, options or RunOptions())
-    run(plan)
-    return results_of(plan)

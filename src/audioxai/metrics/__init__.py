@@ -8,7 +8,7 @@ so on. The classes are in the modules of their families: :mod:`~audioxai.metrics
 
 from audioxai.metrics.batch import Batch, PassMetric, evaluate
 from audioxai.metrics.functions import FromFunction
-from audioxai.metrics.noise import RangeNoise, SignalNoise
+from audioxai.metrics.noise import LevelNoise, RangeNoise, SignalNoise
 from audioxai.metrics.registry import METRICS, THESIS_METRICS, metric, setting_types
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "THESIS_METRICS",
     "Batch",
     "FromFunction",
+    "LevelNoise",
     "PassMetric",
     "RangeNoise",
     "SignalNoise",

@@ -26,6 +26,10 @@ class Noise(Protocol):
         """Inputs relative to silence, or to black, shaped like the inputs."""
         ...
 
+    def within(self, noisy: Tensor) -> Tensor:
+        """Noisy inputs, shaped as they are, as far as there are such inputs."""
+        ...
+
 
 class NoisyInputs:
     """Inputs plus noise; the noise of a sample is a function of its values and of ``purpose``.
@@ -42,7 +46,7 @@ class NoisyInputs:
 
     def __init__(self, inputs: Tensor, noise: Noise, purpose: tuple[object, ...]) -> None:
         shape = (1, *inputs.shape[2:])
-        self._inputs = inputs
+        self._inputs, self._noise = inputs, noise
         self._patterns = Patterns(inputs, purpose, lambda random: noise.draws(shape, random).to(inputs.dtype))
         self._strength = noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
 
@@ -53,7 +57,7 @@ class NoisyInputs:
 
     def __call__(self, samples: Tensor, draws: Tensor) -> Tensor:
         """Noisy inputs ``(pairs, 1, …)``; ``samples`` and ``draws`` are ``(pairs,)``, draws ascending."""
-        return self._inputs[samples] + self._strength[samples] * self._patterns(samples, draws)
+        return self._noise.within(self._inputs[samples] + self._strength[samples] * self._patterns(samples, draws))
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,25 @@ class SignalNoise:
         """Above silence."""
         return inputs - self.silence_value
 
+    def within(self, noisy: Tensor) -> Tensor:
+        """As they are."""
+        return noisy
+
+
+@dataclass(frozen=True)
+class LevelNoise(SignalNoise):
+    """The same on levels in dB that end at silence: noise leaves none below it, where no sound is.
+
+    Attributes
+    ----------
+    snr_db, silence_value
+        As of :class:`SignalNoise`; silence is the smallest level.
+    """
+
+    def within(self, noisy: Tensor) -> Tensor:
+        """At least silence."""
+        return noisy.clamp_min(self.silence_value)
+
 
 @dataclass(frozen=True)
 class RangeNoise:
@@ -117,3 +140,7 @@ class RangeNoise:
     def level(self, inputs: Tensor) -> Tensor:
         """Above 0, which is black."""
         return inputs
+
+    def within(self, noisy: Tensor) -> Tensor:
+        """As they are."""
+        return noisy

@@ -1,5 +1,7 @@
 """The front end as a layer, and the two halves every classifier of ours is made of."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,15 @@ class FrontEnd(nn.Module):
 
 
 class Standardise(nn.Module):
-    """Map a range of values linearly onto [−1, 1], so that one architecture suits decibels and brightness alike."""
+    """Map a range of values linearly onto [−1, 1], so that one architecture suits decibels and brightness alike.
+
+    Attributes
+    ----------
+    relevance : str
+        How it hands relevance on in LRP: to the feature at the same place.
+    """
+
+    relevance: ClassVar[str] = "one to one"
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()

@@ -202,7 +202,8 @@ def forest(
             Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", label="interval excludes 0"),
             Line2D([], [], color="#444444", marker="o", markersize=4, linestyle="", mfc="white", label="includes 0"),
         ]
-        columns = max(1, min(len(handles), int(width_inches / 1.35)))
+        longest = max(len(str(handle.get_label())) for handle in handles)
+        columns = max(1, min(len(handles), int(width_inches / max(1.35, 0.3 + 0.055 * longest))))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, columnspacing=1.2)
         add_title(figure, title)
         return figure

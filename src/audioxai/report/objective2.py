@@ -32,6 +32,7 @@ from audioxai.report.objective2_estimates import (
     gather,
 )
 from audioxai.report.objective2_figures import figures, shown_methods, strongest_of
+from audioxai.report.objective2_measures import measures_every, measures_figure, measures_table
 from audioxai.report.objective2_targets import targets
 from audioxai.report.overlays import overlay_figures
 from audioxai.report.ranks import Contest, contests, rank_blocks
@@ -80,7 +81,7 @@ def objective2_document(results: "ResultSet") -> Document:
         return [table for table, every in found if not every]
 
     sections: dict[tuple[str, str], Sequence[Block]] = {
-        ("answer", "Answer"): answer(evidence, reached),
+        ("answer", "Answer"): [*answer(evidence, reached), *measures_table(evidence, source)],
         ("why", "Why"): why,
         ("targets", "Targets"): [_target_table(pd.DataFrame([one.record() for one in reached]), reached, source)],
         ("limits", "How far this goes"): [Bullets(tuple(limits(evidence)))],
@@ -95,7 +96,11 @@ def objective2_document(results: "ResultSet") -> Document:
             *scores(_differences(evidence, source, "leads", "second")),
             *rank_blocks(*_contests(evidence), evidence.style, source, PREFIX),
         ],
-        ("metrics", "By every metric"): [*shown("method_by_metric"), *scores(_other_means(evidence, source))],
+        ("metrics", "By every metric"): [
+            *measures_figure(evidence, source),
+            *shown("method_by_metric"),
+            *scores(_other_means(evidence, source)),
+        ],
         ("cost", "Completeness and cost"): [
             *shown("score_against_gradients", "cost"),
             *scores(_gaps(evidence, source)),
@@ -112,6 +117,7 @@ def objective2_document(results: "ResultSet") -> Document:
         ],
         ("maps", "Attribution maps"): _overlays(results, evidence, source),
     }
+    whole.extend(measures_every(evidence, source))
     ending = models_section(view), Section("every", "Every model and budget", whole) if whole else None
     return Document(
         name=results.study,
@@ -126,7 +132,7 @@ def objective2_document(results: "ResultSet") -> Document:
             "why": [text for block in why for text in ([block.text] if isinstance(block, Paragraph) else block.items)],
             "targets": [target.record() for target in reached],
             "directions": {name: entry.higher_is_better for name, entry in results.metrics.items()},
-            **{name: getattr(evidence, name) for name in ("means", "gains", "leads", "gaps")},
+            **{name: getattr(evidence, name) for name in ("means", "gains", "leads", "measures", "gaps")},
             "cue_proofs": reliance,
             "models": model_accuracies(results.models),
         },

@@ -13,6 +13,7 @@ import pandas as pd
 from audioxai.report.blocks import Record
 from audioxai.report.document import Block, Bullets, Paragraph
 from audioxai.report.objective2_estimates import ALL, CHANCE, CLIPS, LEADING, PLAIN, REFERENCE, TRUTHS, Evidence
+from audioxai.report.objective2_measures import gains_and_costs, judged, measures_text, named
 from audioxai.report.objective2_targets import chance_of, interval, short_percent
 from audioxai.report.style import capitalised, counted, listed, number, p_value, signed
 from audioxai.report.verdicts import Outcome, Target, verdict
@@ -41,6 +42,8 @@ class Advice:
         Peers that are ahead of the best method made for audio.
     not_beaten : tuple of str
         Controls that it is not clearly above.
+    pays, costs : tuple of str
+        The mission's measures by which it is better, and worse, than silence IG.
     """
 
     start: str | None
@@ -50,6 +53,8 @@ class Advice:
     avoid: tuple[str, ...]
     ahead: tuple[str, ...]
     not_beaten: tuple[str, ...]
+    pays: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
 
 
 def advice(evidence: Evidence) -> Advice:
@@ -68,6 +73,7 @@ def advice(evidence: Evidence) -> Advice:
         if _outcome(row) == "worse" and row["first"] not in evidence.of_role("control")
     ]
     peers, controls = (evidence.leads_over(scope, role).to_dict("records") for role in ("peer", "control"))
+    measured = judged(evidence, scope, best or "")
     return Advice(
         start="silence" if undone or from_0_db == "worse" else "0 dB" if from_0_db == "better" else None,
         use=best if outcome == "better" else REFERENCE if silence else None,
@@ -76,13 +82,16 @@ def advice(evidence: Evidence) -> Advice:
         avoid=tuple(row["first"] for row in sorted(worse, key=lambda row: float(row["mean"]))),
         ahead=tuple(row["second"] for row in peers if row["high"] < 0),
         not_beaten=tuple(row["second"] for row in controls if not row["low"] > 0),
+        pays=tuple(named(measured, "better")),
+        costs=tuple(named(measured, "worse")),
     )
 
 
 def answer(evidence: Evidence, reached: Sequence[Target]) -> list[Block]:
     """What to do, in a few lines; which targets were met; what was compared."""
     advised = advice(evidence)
-    steps = [*_start(evidence, advised), *_use(evidence, advised), *_avoid(evidence, advised)]
+    steps = [*_start(evidence, advised), *_use(evidence, advised), *gains_and_costs(evidence)]
+    steps += _avoid(evidence, advised)
     return [Bullets(tuple(steps)), Paragraph(_met(reached)), Paragraph(_compared(evidence))]
 
 
@@ -93,6 +102,7 @@ def reasons(evidence: Evidence) -> list[Paragraph | Bullets]:
         *_gains(evidence),
         *_against_peers(evidence),
         *_against_controls(evidence, advice(evidence)),
+        *measures_text(evidence),
         *_what_helped(evidence),
         *_ground_truth(evidence),
     ]

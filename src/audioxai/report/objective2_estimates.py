@@ -8,7 +8,7 @@ group, or with none that is known, has its clips as clusters, and its intervals 
 *budget* is the number of gradients asked for per map; methods that always cost the same stand in every budget.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from audioxai.results import ResultSet
 
 PLAIN, REFERENCE, CHANCE = "plain", "silence", "random"
+# Maps of the audio IGs are smoothed: what of a difference smoothing alone makes.
+SMOOTHED = "silence_smoothed"
 REMOVALS = ("removal_silence", "removal_noise", "removal_worst")
 LEADING = "removal_worst"
 GAP = "completeness_gap"
 CLIPS = "clips"
-TRUTHS = {"mixtures": "two digits at once", "cues": "planted cues", "sequences": "two digits in sequence"}
+TRUTHS = {"mixtures": "two words at once", "cues": "planted cues", "sequences": "two words in sequence"}
 LOCATED = {"mixtures": "relevance_rank", "cues": "relevance_mass", "sequences": "relevance_mass"}
+# The mission's measures beside faithfulness.
+FAITHFULNESS, OTHER_MEASURES = "faithfulness_correlation", ("average_sensitivity", "sparseness", "random_logit", "mprt")
+AGAIN = {"average_sensitivity", "random_logit", "mprt"}
 ALL = "all models"
 MAIN_BUDGET = 32
 LEVEL = 0.05
@@ -52,6 +57,15 @@ class Evidence:
         :func:`audioxai.statistics.compare_with`, and ``p_clips`` and ``p_clips_holm`` with clips as clusters.
     leads : DataFrame
         The best audio IG minus each peer and control, likewise, at the main budget.
+    measures : DataFrame
+        Method − plain IG and method − silence IG per scope by the mission's measures, at the main budget, of the
+        methods that stand side by side, and the best audio IG − smoothed silence IG; p corrected over all of a scope.
+    mission : tuple of str
+        The mission's measures that were scored: faithfulness of the smallest patches, sensitivity, sparseness, random
+        logit, parameter randomisation; none where neither sensitivity nor randomisation was.
+    side_by_side : tuple of str
+        Plain and silence IG, the latter smoothed too, the best audio IG, the thesis' other methods, the best peer, and
+        the controls.
     gaps : DataFrame
         Median and 95th percentile of the completeness gap of clips per scope × budget × method.
     best : str or None
@@ -69,6 +83,9 @@ class Evidence:
     means: pd.DataFrame
     gains: pd.DataFrame
     leads: pd.DataFrame
+    measures: pd.DataFrame
+    mission: tuple[str, ...]
+    side_by_side: tuple[str, ...]
     gaps: pd.DataFrame
     best: str | None
     main_budget: int
@@ -189,6 +206,8 @@ def gather(results: "ResultSet") -> Evidence:
     judged, roles = clips[clips["metric"] == LEADING], {name: entry.role for name, entry in results.methods.items()}
     best = _best(means, main, [name for name, role in roles.items() if role == "ours"])
     others = [name for name, role in roles.items() if role in ("peer", "control")]
+    mission, side_by_side = _mission(set(clips["metric"]), style), _side_by_side(means, main, best, roles, style)
+    beside = clips[clips["metric"].isin(mission) & clips["method"].isin(side_by_side)]
     gains = _concatenated(_by_block(judged, style, lambda part: _compared(part, REFERENCE)))
     leads = pd.DataFrame()
     if best:
@@ -199,6 +218,9 @@ def gather(results: "ResultSet") -> Evidence:
         means=means,
         gains=gains,
         leads=leads,
+        measures=_concatenated(_by_block(beside, style, lambda part: _measured(part, best), main)),
+        mission=mission,
+        side_by_side=side_by_side,
         gaps=_concatenated(_by_block(clips[(clips["metric"] == GAP) & clips["score"].notna()], style, _gaps)),
         best=best,
         main_budget=main,
@@ -262,6 +284,37 @@ def _compared(part: pd.DataFrame, reference: str) -> pd.DataFrame:
     clips = part.drop_duplicates("pair").set_index("pair")["clip"].loc[pairs]
     found = [pooled_mean(scores[method] - scores[reference], clips, datasets).p_value for method in table["first"]]
     return table.assign(p_clips=found, p_clips_holm=holm(found))
+
+
+def _measured(part: pd.DataFrame, best: str | None) -> pd.DataFrame:
+    """Every method against plain and silence IG by every metric, each pair once, the best against smoothing; Holm."""
+    smoothed = part[part["method"].isin([SMOOTHED, best])]
+    compared = ((part, PLAIN), (part, REFERENCE), (smoothed, SMOOTHED))
+    tables = [contrast(own, ["metric"], reference, weigh="clusters") for own, reference in compared]
+    found = [table for table in tables if len(table)]
+    if not found:
+        return pd.DataFrame()
+    table = pd.concat(found, ignore_index=True)
+    table = table[(table["first"] != PLAIN)].reset_index(drop=True)
+    return table.assign(p_holm=holm(table["p"]))
+
+
+def _mission(scored: set[str], style: Style) -> tuple[str, ...]:
+    if not scored & AGAIN:
+        return ()
+    faithfulness = [name for name in style.ordered_metrics(scored) if name.startswith(FAITHFULNESS)]
+    return (*faithfulness[:1], *(name for name in OTHER_MEASURES if name in scored))
+
+
+def _side_by_side(
+    means: pd.DataFrame, budget: int, best: str | None, roles: Mapping[str, str], style: Style
+) -> tuple[str, ...]:
+    peer = _best(means, budget, [name for name, role in roles.items() if role == "peer"])
+    methods, controls = (
+        [name for name in style.ordered_methods(roles) if roles[name] == role] for role in ("method", "control")
+    )
+    chosen = (PLAIN, REFERENCE, SMOOTHED, best, *methods, peer, *controls)
+    return tuple(dict.fromkeys(name for name in chosen if name is not None and name in roles))
 
 
 def _reversed(comparisons: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Stored results: the shards, and a study read from its results folder alone."""
 
+from audioxai.results.remote import Remote
 from audioxai.results.result_set import (
     ANY_PROFILE,
     Attributions,
@@ -18,6 +19,7 @@ __all__ = [
     "ROW_SCHEMA",
     "Attributions",
     "ExplainedCell",
+    "Remote",
     "ResultSet",
     "Results",
     "Store",

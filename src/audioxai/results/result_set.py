@@ -115,6 +115,11 @@ class ExplainedCell:
         """Group per sample, such as the speaker; None where it is not known."""
         return tuple(self._inputs[1]["groups"])
 
+    @property
+    def model_key(self) -> tuple[str, str]:
+        """SHA-256 of the model's weights and fingerprint of its data, which its card states too."""
+        return str(self._inputs[1]["checkpoint"]), str(self._inputs[1]["data_fingerprint"])
+
     def attributions(self, method: str, gradients: int | None = None) -> Attributions:
         """Attributions of a method, of its largest budget unless ``gradients`` says which.
 

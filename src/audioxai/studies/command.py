@@ -2,8 +2,9 @@
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -11,14 +12,14 @@ from typing import Any
 
 from audioxai.experiment import Plan, Study, results_of, run
 from audioxai.experiment.declared import read_study
-from audioxai.experiment.plan import Kind
+from audioxai.experiment.estimate import estimate, summary
 from audioxai.report.document import Document
-from audioxai.studies.options import run_options
-from audioxai.utils.commands import OneLineParser
+from audioxai.studies.options import NO_NUMBERS, RunConfig, run_options
 from audioxai.utils.configuration import parse, save_yaml
 from audioxai.utils.errors import UserError
 
 Stage = Callable[[Plan], None]
+DRY_RUN = "--dry-run"
 
 
 @dataclass(frozen=True)
@@ -78,45 +79,56 @@ def main(
     description: str,
     command: str,
     argv: Sequence[str] | None = None,
-    note: bool = True,
 ) -> None:
-    """Parse the options of a declared study and run stages one after the other.
+    """Parse the options of a declared study and run stages one after the other; ``--dry-run`` prints what it takes.
 
     The options are noted in the results folder once the first stage has been: what fails at once leaves those of an
     earlier run.
     """
-    study = declared(name)
+    study, (dry, given) = declared(name), _dry(argv)
     examples = (
         command,
         f"{command} --profile standard",
         f"{command} --profile standard --print-config > my_options.yaml",
         f"{command} --config my_options.yaml",
+        f"{command} {DRY_RUN}",
     )
-    options = parse(study.options_type, study.profiles, description, examples, argv, command)
+    options = parse(study.options_type, study.profiles, description, examples, given, command)
     plan = study.plan(options)
-    first, *others = stages
+    first, *others = [budget] if dry else stages
     first(plan)
-    if note:
+    if not dry:
         note_options(plan, options)
     for stage in others:
         stage(plan)
 
 
 def run_file(path: Path, argv: Sequence[str], stages: Sequence[Stage]) -> None:
-    """Run stages of the study that a YAML file declares; ``--part i/n`` is its only option."""
-    parser = OneLineParser(prog=f"audioxai run {path}", description=f"Run the study that {path} declares.")
-    parser.add_argument("--part", help="share of the models for this process, such as 3/12")
-    parsed = parser.parse_args(list(argv))
-    study, options = read_study(path)
-    plan = Plan(study, replace(options, part=parsed.part))
-    for stage in stages:
+    """Run stages of the study that a YAML file declares; the command line may say where to compute it."""
+    dry, given = _dry(argv)
+    study, stated = read_study(path)
+    config = RunConfig(
+        **{name: getattr(stated, name) for name in NO_NUMBERS if name not in ("results", "checkpoints")},
+        results=str(stated.results),
+        checkpoints=str(stated.checkpoints),
+    )
+    command = f"audioxai run {path}"
+    examples = (command, f"{command} --workers 4", f"{command} {DRY_RUN}")
+    options = parse(RunConfig, {"file": config}, f"Run the study that {path} declares.", examples, given, command)
+    plan = Plan(study, run_options(options))
+    for stage in [budget] if dry else stages:
         stage(plan)
+
+
+def _dry(argv: Sequence[str] | None) -> tuple[bool, list[str]]:
+    """Whether only to say what a study takes, and the other arguments; those of this process if None."""
+    given = sys.argv[1:] if argv is None else argv
+    return DRY_RUN in given, [argument for argument in given if argument != DRY_RUN]
 
 
 def note_options(plan: Plan, options: Any) -> None:
     """Write the options of the whole study as YAML into the results folder."""
-    content = {name: value for name, value in vars(options).items() if name != "part"}
-    save_yaml(plan.options.results / "configs" / f"{plan.study.name}-{plan.study.profile}.yaml", content)
+    save_yaml(plan.options.results / "configs" / f"{plan.study.name}-{plan.study.profile}.yaml", vars(options))
 
 
 def explaining(modality: str | None = None) -> Stage:
@@ -128,7 +140,6 @@ def explaining(modality: str | None = None) -> Stage:
         made = sum(task.kind == "explain" for task in tasks)
         what = "attributions" if modality is None else f"{modality} attributions"
         print(f"{made} sets of {what} in {plan.options.results / 'attributions'}")
-        _state_of_parts(plan, "explain")
 
     return explain
 
@@ -137,20 +148,15 @@ def score(plan: Plan) -> None:
     """Stage that scores every attribution map."""
     made = run(plan, "score")
     print(f"{len(made)} shards of scores in {plan.options.results / 'metrics' / plan.study.name}")
-    _state_of_parts(plan, "score")
 
 
 def everything(plan: Plan) -> None:
     """Stage that trains, explains and scores, model by model."""
     run(plan)
-    _state_of_parts(plan, "score")
 
 
 def compare(plan: Plan) -> None:
-    """Stage that writes and prints the study's document; of a part there is none."""
-    if plan.options.part is not None:
-        print(f"No comparison of part {plan.options.part}: it is that of the whole study, so leave part out")
-        return
+    """Stage that writes and prints the study's document."""
     answered(plan)
 
 
@@ -168,20 +174,30 @@ def answered(plan: Plan) -> Document:
     summary = write_markdown(document, root / "summaries", f"../visualizations/{document.name}")
     write_json(document, root / "summaries")
     drawn = write_figures(document, figures)
+    publish(plan)
     print(f"\nSummary: {summary}\nFigures: {len(drawn)} files in {figures}")
     return document
 
 
 def report(plan: Plan) -> None:
-    """Stage that writes the HTML report on all that the results folder holds; of a part there is none."""
+    """Stage that writes the HTML report on all that the results folder holds."""
     from audioxai.studies.reports import ReportConfig, print_report
 
-    if plan.options.part is None:
-        print_report(ReportConfig(results=str(plan.options.results)))
+    print_report(ReportConfig(results=str(plan.options.results)))
+    publish(plan)
+
+
+def publish(plan: Plan) -> None:
+    """Put summaries, figures, reports, options and logs into the object store, where results lie in one."""
+    root = plan.options.results
+    written = [root / name for name in ("summaries", "visualizations", "configs", "logs", "report.html")]
+    for remote in plan.options.remotes:
+        if remote.folder == root:
+            remote.publish_all(*written)
 
 
 def budget(plan: Plan) -> None:
-    """Print what scoring would cost, and run nothing."""
+    """Print what a study would take, and run nothing but a short trial of each model."""
     planned = plan.cost()
     table = planned.pivot_table(index="method", columns="metric", values="passes", aggfunc="sum", sort=False)
     print("Model passes of every method under every metric, all models and samples together:\n")
@@ -189,7 +205,8 @@ def budget(plan: Plan) -> None:
     print(f"\nall    {planned['passes'].sum():>15,}")
     print(f"done   {planned.loc[planned['done'], 'passes'].sum():>15,}")
     print(f"due    {planned.loc[~planned['done'], 'passes'].sum():>15,}")
-    print("\nPasses that do not depend on the method are sent once for all methods, so fewer reach the models.")
+    print("\nPasses that do not depend on the method are sent once for all methods, so fewer reach the models.\n")
+    print("\n".join(summary(estimate(plan), plan.options.workers)))
 
 
 def document_of(study: Study) -> Callable[..., Any]:
@@ -197,14 +214,3 @@ def document_of(study: Study) -> Callable[..., Any]:
     from audioxai.report.generic import study_document
 
     return study.document or study_document
-
-
-def _state_of_parts(plan: Plan, kind: Kind) -> None:
-    """How much of the other parts is left."""
-    if plan.options.part is None:
-        return
-    whole = plan.whole()
-    left = sum(not whole.place(task.cell).is_done(task) for task in whole.tasks(kind))
-    verb = {"explain": "explained", "score": "scored"}[kind]
-    others = f"{left} tasks of other parts are not" if left else "so are all others: now run it without --part"
-    print(f"Part {plan.options.part} is {verb}, {others}")

@@ -13,6 +13,7 @@ from audioxai.experiment.plan import Plan
 from audioxai.models.loading import load_model
 from audioxai.studies import objective1, objective2
 from audioxai.studies.command import answered, declared, everything, note_options
+from audioxai.studies.options import NO_NUMBERS, RunConfig
 from audioxai.studies.reports import ReportConfig, print_report
 from audioxai.utils.configuration import option, parse
 
@@ -21,7 +22,7 @@ CLIPS_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(RunConfig):
     """What the demo runs on; the profile decides everything else."""
 
     profile: str = option("first", "profile of both objectives: first, quick, standard or full")
@@ -31,10 +32,6 @@ class DemoConfig:
         "audio data set of both questions: audio_mnist, audio_mnist_az, fsdd, spoken_digits, or auto for the first one "
         "found",
     )
-    device: str = option("auto", "auto, cpu or cuda")
-    threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
-    results: str = option("results", "folder of the results store")
-    checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
 
 PROFILES = {name: DemoConfig(profile=name) for name in ("first", "quick", "standard", "full")}
@@ -74,8 +71,8 @@ def explained_clip(plan: Plan) -> Path:
 
 def options_of(config: DemoConfig) -> dict[str, Any]:
     """Options of every objective, by its name."""
-    where = {name: getattr(config, name) for name in ("device", "threads", "results", "checkpoints")}
+    where = {name: getattr(config, name) for name in NO_NUMBERS}
     first = replace(objective1.PROFILES[config.profile], images=config.images, audio=config.audio, **where)
     second = objective2.PROFILES[config.profile]
-    recordings = second.datasets if config.audio == "auto" else (config.audio,)
-    return {objective1.NAME: first, objective2.NAME: replace(second, datasets=recordings, **where)}
+    named: dict[str, Any] = {} if config.audio == "auto" else {"datasets": (config.audio,), "further_datasets": ()}
+    return {objective1.NAME: first, objective2.NAME: replace(second, **named, **where)}

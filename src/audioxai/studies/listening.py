@@ -21,9 +21,7 @@ CLIPS_HEARD = 3
 
 
 def completeness_and_clips(plan: Plan) -> None:
-    """Print completeness and cost of every method, and write three clips; of a part, nothing."""
-    if plan.options.part is not None:
-        return
+    """Print completeness and cost of every method, and write three clips."""
     record(plan)
     results = read_manifest(
         plan.options.results, manifest_path(plan.options.results, plan.study.name, plan.study.profile)

@@ -7,6 +7,7 @@ from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Study
 from audioxai.metrics import METRICS, THESIS_METRICS
 from audioxai.report.objective1 import objective1_document
 from audioxai.studies.options import (
+    RunConfig,
     context_of,
     require_distinct,
     require_positive,
@@ -38,7 +39,7 @@ THESIS_METHODS = (
 
 
 @dataclass(frozen=True)
-class Objective1Config:
+class Objective1Config(RunConfig):
     """Everything that decides the numbers of Objective 1; each field is an option of its scripts."""
 
     profile: str = option("quick", "profile that sets all other options: first, quick, standard or full")
@@ -62,13 +63,6 @@ class Objective1Config:
     sensitivity_draws: int = option(5, "noisy copies of each sample that are explained again")
     alternatives: int = option(3, "other classes explained by the random-logit metric")
     metric_seed: int = option(0, "seed of everything random in the metrics")
-    device: str = option("auto", "auto, cpu or cuda")
-    threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
-    part: str | None = option(
-        None, "share of the models for this process, such as 3/12; a last run without it compares"
-    )
-    results: str = option("results", "folder of the results store")
-    checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
     def __post_init__(self) -> None:
         require_known("method", self.methods, METHODS)

@@ -9,6 +9,7 @@ from audioxai.report.document import Document
 from audioxai.report.generic import study_document
 from audioxai.results import ANY_PROFILE, Results, ResultSet
 from audioxai.studies.command import declared_studies
+from audioxai.studies.options import fetched, local_folder
 from audioxai.utils.configuration import option, parse
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import require_file, require_folder
@@ -32,7 +33,7 @@ class ReportConfig:
     @property
     def destination(self) -> Path:
         """The HTML file."""
-        return Path(self.results) / "report.html" if self.output is None else Path(self.output)
+        return local_folder(self.results) / "report.html" if self.output is None else Path(self.output)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class ThesisConfig:
     @property
     def destination(self) -> Path:
         """Where the pages go."""
-        return Path(self.results) / "visualizations" / "thesis" if self.output is None else Path(self.output)
+        return local_folder(self.results) / "visualizations" / "thesis" if self.output is None else Path(self.output)
 
 
 def documents_in(
@@ -101,7 +102,7 @@ def report(config: ReportConfig, made: Sequence[Document] = ()) -> Path:
     from audioxai.report.render.html.page import Unanswered, write_report
     from audioxai.report.render.markdown import write_markdown
 
-    found = documents_in(Path(config.results), config.profile, made)
+    found = documents_in(fetched(config.results), config.profile, made)
     results = [one for one, _ in found]
     for card in (model_card(results), data_card(results)):
         write_markdown(card, config.destination.parent / "summaries")
@@ -132,7 +133,7 @@ def thesis(argv: Sequence[str], command: str, description: str) -> None:
 
     examples = (command, f"{command} --profile standard", f"{command} --results /big/disk/results --output figures")
     config = parse(ThesisConfig, _profiles(ThesisConfig), description, examples, argv, command)
-    found = documents_in(Path(config.results), config.profile)
+    found = documents_in(fetched(config.results), config.profile)
     written = write_thesis([document for _, document in found], config.destination)
     print(f"{len(written)} files in {config.destination}; thesis.tex holds every figure and table")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Study
 from audioxai.metrics import THESIS_METRICS
-from audioxai.studies.options import context_of, require_positive, run_options, training
+from audioxai.studies.options import RunConfig, context_of, require_positive, run_options, training
 from audioxai.utils.configuration import option
 
 NAME = "speech_commands"
@@ -21,18 +21,13 @@ CONTROLS = ("energy", "random")
 
 
 @dataclass(frozen=True)
-class SpeechCommandsConfig:
+class SpeechCommandsConfig(RunConfig):
     """Options of the study."""
 
     profile: str = option("quick", "profile that sets all other options: quick or standard")
     epochs: int = option(20, "training epochs")
     training_seeds: tuple[int, ...] = option((0,), "one model is trained for each")
     samples_per_seed: int = option(24, "test clips explained for each model")
-    device: str = option("auto", "auto, cpu or cuda")
-    threads: int | None = option(None, "CPU threads; PyTorch's own choice if not given")
-    part: str | None = option(None, "share of the models for this process, such as 1/3")
-    results: str = option("results", "folder of the results store")
-    checkpoints: str = option("checkpoints", "folder of the checkpoints")
 
     def __post_init__(self) -> None:
         require_positive(self, "epochs", "samples_per_seed")

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import Field, field, fields, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
@@ -150,7 +150,7 @@ def parser_of(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
     )
     hints = get_type_hints(config_type)
-    for one in fields(config_type):
+    for one in own_first(config_type):
         parser.add_argument(
             f"--{one.name}",
             type=hints[one.name],
@@ -158,6 +158,12 @@ def parser_of(
             help=one.metadata["help"],
         )
     return parser
+
+
+def own_first(config_type: type[Any]) -> "list[Field[Any]]":
+    """Fields of a configuration, those that it inherits last."""
+    inherited = {one.name for base in config_type.__mro__[1:] if is_dataclass(base) for one in fields(base)}
+    return sorted(fields(config_type), key=lambda one: one.name in inherited)
 
 
 def _known_spelling(argument: str) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from audioxai.baselines import blurred
 from audioxai.core import Targets
+from audioxai.domains import Domain
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.path_integral import Integral, Integrating
 from audioxai.xai_methods.paths import broadcast
@@ -48,6 +49,11 @@ class MeanOf:
     def passes(self, inputs: Tensor) -> int:
         """Those of all parts."""
         return sum(part.passes(inputs) for part in self.parts)
+
+    @property
+    def domain(self) -> Domain | None:
+        """Where the attributions live if not where the inputs do: the domain of the parts."""
+        return getattr(self.parts[0], "domain", None)
 
     def weights(self, maps: list[Tensor]) -> Tensor:
         """Weight of every part in every sample's mean, ``(parts, batch)``, with sum 1: equal weights."""

@@ -1,7 +1,9 @@
 """One model explained in any domain in which it can be seen."""
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from audioxai.core import Explainer, activation_of
@@ -22,19 +24,39 @@ class WithFrontEnd(Protocol):
         ...
 
 
+class Synthesis(nn.Module):
+    """A domain's synthesis as a layer.
+
+    Attributes
+    ----------
+    relevance : str
+        How it hands relevance on in LRP: as every linear layer does.
+    """
+
+    relevance: ClassVar[str] = "linear"
+
+    def __init__(self, domain: Invertible) -> None:
+        super().__init__()
+        self.domain = domain
+
+    def forward(self, values: Tensor) -> Tensor:
+        """``(batch, 1, *domain.shape)`` → waveforms ``(batch, 1, time)``."""
+        return self.domain.synthesis(values)
+
+
 class Resynthesised(nn.Module):
     """A model of waveforms that takes them in another domain, through the domain's synthesis."""
 
     def __init__(self, domain: Invertible, model: nn.Module) -> None:
         super().__init__()
-        self.domain = domain
+        self.synthesis = Synthesis(domain)
         self.model = model
         self.activation = activation_of(model)
         self.training = model.training
 
     def forward(self, values: Tensor) -> Tensor:
         """``(batch, 1, *domain.shape)`` → logits ``(batch, classes)``."""
-        logits: Tensor = self.model(self.domain.synthesis(values))
+        logits: Tensor = self.model(self.synthesis(values))
         return logits
 
 
@@ -89,6 +111,36 @@ def explain_in(domain: Domain, model: nn.Module, explainer: Explainer, waveforms
     """
     view, inputs = seen_in(domain, model, waveforms)
     return explainer(view, inputs, targets)
+
+
+@dataclass(frozen=True)
+class OfWaveforms:
+    """An explainer of waveforms by one of another domain, such as of a body's spectrograms.
+
+    Attributes
+    ----------
+    explainer : Explainer
+        Explains the model seen in the domain.
+    inputs : Domain
+        The domain of what it takes; see :func:`seen_in`.
+    """
+
+    explainer: Explainer
+    inputs: Domain
+
+    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Attributions ``(batch, 1, *domain.shape)`` of waveforms ``(batch, 1, time)``."""
+        return explain_in(self.inputs, model, self.explainer, inputs, targets)
+
+    def passes(self, inputs: Tensor) -> int:
+        """The explainer's."""
+        return self.explainer.passes(torch.empty(len(inputs), 1, *self.inputs.shape, device="meta"))
+
+    @property
+    def domain(self) -> Domain:
+        """Where the attributions live."""
+        own: Domain | None = getattr(self.explainer, "domain", None)
+        return self.inputs if own is None else own
 
 
 def _require_same_format(domain: Domain, own: Domain | None) -> None:

@@ -86,7 +86,8 @@ class MaskedModel(nn.Module):
         self.model = model
         self.sounds = sounds
         self.activation = activation_of(model)
-        self.training = model.training
+        # Frozen TorchScript has no mode any more.
+        self.training = getattr(model, "training", False)
 
     @property
     def features_per_input(self) -> int:

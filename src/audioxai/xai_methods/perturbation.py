@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioxai.baselines import Baseline
+from audioxai.baselines import Baseline, Silence
 from audioxai.core import Targets
+from audioxai.domains import Domain
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import slices
 from audioxai.utils.seeding import content_keys, generator
@@ -66,6 +67,9 @@ def asked_by_sample(
     for row in range(len(inputs)):
         yield Asked(function, row, inputs[[row]], removed[[row]], size)
 
+
+# Cells of FreqRISE's grid along each axis, by the number of axes.
+CELLS_OF_BINS = {1: 200, 2: 25}
 
 # --- RISE ------------------------------------------------------------------------------------------------------------
 
@@ -161,6 +165,21 @@ class Rise:
 def rise(baseline: Baseline, passes: int = 400, seed: int = 0) -> Rise:
     """RISE of this many masks."""
     return Rise(baseline, passes, seed=seed)
+
+
+@METHODS.register(
+    "freqrise",
+    label="FreqRISE",
+    family="perturbation",
+    role="peer",
+    domains=("rfft", "stft"),
+    source="Brüsch et al. 2024",
+    gradients=False,
+)
+def freqrise(domain: Domain, passes: int = 3_000, cells_per_side: int | None = None, seed: int = 0) -> Rise:
+    """RISE of the bins of a spectrum: masks let them through or set them to 0, on a grid of 200 cells, or 25 × 25."""
+    cells = CELLS_OF_BINS[len(domain.shape)] if cells_per_side is None else cells_per_side
+    return Rise(Silence(domain), passes, cells, seed=seed)
 
 
 # --- Kernel SHAP -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ its relevance is the sum of its attributions over the channels. *Removed* featur
 Modules
 -------
 * :mod:`~audioxai.metrics.faithfulness.correlation`: drops of the logit against summed attribution.
-* :mod:`~audioxai.metrics.faithfulness.removal`: removal in the order of relevance; ``road``: with imputation.
+* :mod:`~audioxai.metrics.faithfulness.removal`: removal in the order of relevance.
+* :mod:`~audioxai.metrics.faithfulness.road`: the same with imputation.
+* :mod:`~audioxai.metrics.faithfulness.positive_deletion`: the same as FreqRISE does it.
 * :mod:`~audioxai.metrics.faithfulness.infidelity`: error of predicted drops.
 * :mod:`~audioxai.metrics.faithfulness.masking`: soft masks.
 * :mod:`~audioxai.metrics.faithfulness.resynthesis`: removal from sounds, through the inverse transform.
@@ -23,6 +25,7 @@ from audioxai.metrics.faithfulness.masking import (
     InputFidelity,
     MaskFaithfulness,
 )
+from audioxai.metrics.faithfulness.positive_deletion import PositiveDeletion
 from audioxai.metrics.faithfulness.removal import Comprehensiveness, Deletion, Insertion, Sufficiency
 from audioxai.metrics.faithfulness.resynthesis import RemovalCurves, ResynthesisFaithfulness
 from audioxai.metrics.faithfulness.road import Road
@@ -40,6 +43,7 @@ __all__ = [
     "InputFidelity",
     "Insertion",
     "MaskFaithfulness",
+    "PositiveDeletion",
     "RemovalCurves",
     "ResynthesisFaithfulness",
     "Road",
