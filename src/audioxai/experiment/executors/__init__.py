@@ -2,7 +2,7 @@
 
 Every executor calls :func:`~audioxai.experiment.runner.perform` for every job, which writes results into the store in
 one step and skips what is there. So a job may be started twice, or by two workers at once, and the results do not
-depend on the executor, on the number of workers, or on which of them are lost.
+depend on the executor, on the number of workers, or on workers that die.
 """
 
 from audioxai.experiment.executors.here import Here
