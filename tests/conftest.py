@@ -4,8 +4,10 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from helpers.browser import BROWSERS, executable
 from helpers.tiny_data import write_class_folders, write_digit_images, write_spoken_digits
 from hypothesis import HealthCheck, settings
 
@@ -46,6 +48,20 @@ def data(data_folder: Path, monkeypatch: pytest.MonkeyPatch, forget_data: Callab
     """Studies find the tiny data sets."""
     monkeypatch.setenv("AUDIO_XAI_DATA", str(data_folder))
     return data_folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, one for all tests of a process, with a microphone that beeps."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = executable()
+    if found is None:
+        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)}")
+    microphone = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", *microphone])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -342,7 +342,7 @@ def test_scores_are_tidy_and_have_a_table_of_means(spectrogram_model: ax.Model) 
         metrics=("sparseness", "mprt"),
         targets=["crow", 2, 0],
     )
-    assert list(scores.rows.columns) == ["sample", "target", "method", "metric", "score"]
+    assert list(scores.rows.columns) == ["sample", "target", "method", "metric", "score", "standard_error"]
     assert len(scores.rows) == 3 * 2 * 2
     assert set(zip(scores.rows["sample"], scores.rows["target"], strict=True)) == {
         ("0", "crow"),

@@ -76,7 +76,7 @@ def test_the_installed_entry_point_ends_with_the_exit_code(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["evalute"], ("'evalute'", "explain, evaluate, run")),
+        (["evalute"], ("'evalute'", "explain, app, evaluate, run")),
         (["run", "objective3"], ("'objective3'", "objective1")),
         (["run", "nowhere.yaml"], ("nowhere.yaml",)),
         (["run", "objective2", "--images", "mnist"], ("images",)),

@@ -15,11 +15,12 @@ EXPLAINING = ("clips", "trust", "binding", "explanation")
 VERBS = ("api", "evaluation", "explain_files", "example")
 
 # Room → rooms of this package that it may import, itself always among them.
-BASE = {"core", "registry", "utils", "domains", "baselines"}
+BASE = {"core", "registry", "utils", "domains", "baselines", "fused"}
 ALLOWED = {
     "utils": set(),
     "core": {"utils"},
     "registry": {"utils"},
+    "fused": {"core", "utils"},
     "domains": {"core", "utils"},
     "baselines": {"core", "utils", "domains"},
     "listening": {"core", "utils", "domains", "baselines"},
@@ -50,7 +51,20 @@ ALLOWED = {
     "evaluation": {*BASE, "experiment", *MIDDLE, *EXPLAINING, "api"},
     "explain_files": {*BASE, "report", "models", "xai_methods", *EXPLAINING, "api"},
     "example": {"utils", "models", "experiment"},
-    "cli": {*BASE, "listening", "statistics", "results", "report", "experiment", "studies", "clips", *MIDDLE, *VERBS},
+    "app": {*BASE, "datasets", "models", "report", "xai_methods", *EXPLAINING, "api", "example"},
+    "cli": {
+        *BASE,
+        "listening",
+        "statistics",
+        "results",
+        "report",
+        "experiment",
+        "studies",
+        "clips",
+        "app",
+        *MIDDLE,
+        *VERBS,
+    },
     "__init__": set(),
 }
 TESTS_AND_TOOLS_ONLY = ("espeakng_loader", "sklearn", "librosa", "skimage", "quantus", "pickle", "dill", "joblib")

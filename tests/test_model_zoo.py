@@ -28,6 +28,12 @@ from audioxai.xai_methods.gradients import Saliency
 CLIP = 0.3 * draw(8_000, dtype=torch.float32)
 
 
+@pytest.fixture(autouse=True)
+def compiled_anew() -> None:
+    """What other tests had compiled counts towards a limit of the whole process, beyond which PyTorch warns."""
+    torch.compiler.reset()
+
+
 @pytest.mark.parametrize("model", ZOO)
 def test_methods(model: str, capfd: pytest.CaptureFixture[str]) -> None:
     found = ZOO[model]

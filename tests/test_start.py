@@ -30,6 +30,10 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     assert loaded(PROGRAMS[program]) == []
 
 
+def test_a_clip_is_explained_without_what_tables_and_statistics_need() -> None:
+    assert not {"pandas", "scipy", "pyarrow", "captum"} & set(loaded("import audioxai.explain_files"))
+
+
 def test_what_is_heavy_would_be_seen() -> None:
     assert "torch" in loaded("from audioxai.models import build")
 

@@ -154,6 +154,5 @@ def test_movement_is_one_minus_the_rank_correlation() -> None:
 
 def test_a_lead_within_reach_of_nothing_makes_caution(clip: Tensor) -> None:
     good = measured(HearsATone(), clip, tone_map())
-    close = good.scores.copy()
-    close.loc["energy"] = close.loc["method"] - 0.01
-    assert dataclasses.replace(good, scores=close).verdict == "caution"
+    close = {removal: contrast - 0.01 for removal, contrast in good.contrasts["method"].items()}
+    assert dataclasses.replace(good, contrasts={**good.contrasts, "energy": close}).verdict == "caution"

@@ -75,7 +75,7 @@ def _compared(case: tuple[str, str, float]) -> Outcome:
     from audioxai.results import ResultSet
 
     one, two = (sorted_rows(ResultSet.open(Path(place) / "results", "threaded").rows) for place in case[:2])
-    keys = [name for name in one.columns if name not in ("score", "checkpoint")]
+    keys = [name for name in one.columns if name not in ("score", "standard_error", "checkpoint")]
     gaps = (one["score"] - two["score"]).abs()
     if not one[keys].equals(two[keys]) or (one["score"].isna() != two["score"].isna()).any():
         return Outcome(Verdict.WRONG, "other rows")

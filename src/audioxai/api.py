@@ -18,7 +18,7 @@ from audioxai.core import probabilities_of
 from audioxai.explanation import Explanation, Timeline, completeness_gap
 from audioxai.models.loading import Model, load_model
 from audioxai.utils.errors import UserError
-from audioxai.utils.progress import bar
+from audioxai.utils.progress import Progress, Report, Reported, bar
 
 # Recordings of models that take any length are explained as a whole up to here, and in windows beyond.
 LONGEST_CLIP_S, WINDOW_S = 30.0, 10.0
@@ -28,7 +28,7 @@ MOST_COMPARED = 8
 
 
 def explain(
-    sound: Sound,
+    sound: Sound | Recording,
     model: "str | Path | nn.Module | Model",
     *,
     sample_rate: int | None = None,
@@ -41,17 +41,17 @@ def explain(
     trust: bool = True,
     references: Tensor | None = None,
     seed: int = 0,
-    progress: bool = False,
+    progress: bool | Report = False,
     **options: Any,
 ) -> Explanation:
     """Explain why a model gives a clip its class.
 
     Parameters
     ----------
-    sound : path, array or tensor
+    sound : path, array, tensor or Recording
         A sound file, or a waveform ``(time,)`` or ``(channels, time)`` in [−1, 1]; channels are averaged, and the rate
-        becomes the model's. What is longer than the model's input, or than 30 s, is cut into windows that overlap by
-        half.
+        becomes the model's, at which a recording is already. What is longer than the model's input, or than 30 s, is
+        cut into windows that overlap by half.
     model : str, Path, nn.Module or Model
         As :func:`load_model` takes it.
     sample_rate : int, optional
@@ -78,8 +78,9 @@ def explain(
         Waveforms ``(clips, 1, time)`` as long as the clip, from which baselines are learnt; the clip itself by default.
     seed : int
         Seed of everything random.
-    progress : bool
-        Whether to show how many passes are done, and the time left.
+    progress : bool or callable
+        Whether to show how many passes are done, and the time left; or what is called with the number of passes that
+        are done and of all, after each call of the model. What it raises ends the explanation.
     **options
         Other parameters of the method.
 
@@ -106,7 +107,7 @@ def explain(
     """
     known = load_model(model, sample_rate=sample_rate)
     request = Request(known, method, domain, budget, references, seed, options)
-    recording = read_recording(sound, sample_rate, known.sample_rate_hz)
+    recording = sound if isinstance(sound, Recording) else read_recording(sound, sample_rate, known.sample_rate_hz)
     window = _window(recording, known)
     details = _Details(target, compare, trust, progress)
     if recording.samples <= window:
@@ -149,7 +150,7 @@ class _Details:
     target: int | str | None
     compare: int | Sequence[int | str]
     trust: bool
-    progress: bool
+    progress: bool | Report
 
 
 def _explained(request: Request, waveform: Tensor, details: _Details) -> Explanation:
@@ -213,12 +214,13 @@ def _trust(explanation: Explanation, made: BoundMethod, module: nn.Module, steps
 
 
 @contextmanager
-def _counting(total: int, shown: bool) -> Iterator[Callable[[nn.Module], nn.Module]]:
-    """What makes models advance a progress bar."""
-    if not shown:
+def _counting(total: int, shown: bool | Report) -> Iterator[Callable[[nn.Module], nn.Module]]:
+    """What makes models advance a progress bar, or report their passes."""
+    if shown is False:
         yield lambda module: module
         return
-    with bar(total, "explaining", "pass") as progress:
+    display: Progress = bar(total, "explaining", "pass") if shown is True else Reported(total, shown)
+    with display as progress:
         count = PassCounter(progress, total)
         yield lambda module: Counted(module, count)
 
@@ -252,6 +254,55 @@ def _window(recording: Recording, model: Model) -> int:
     if recording.duration_s <= longest_s:
         return recording.samples
     return round(min(WINDOW_S, longest_s) * model.sample_rate_hz)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A part of a recording as a model takes it.
+
+    Attributes
+    ----------
+    waveform : Tensor
+        ``(1, 1, time)`` at the model's rate.
+    first_s : float
+        Where its first sample lies in the recording, in seconds; negative where silence was put before a short one.
+    timeline : Timeline or None
+        Predictions over a recording that is longer than the model's clips.
+    notes : tuple of str
+        What a reader has to know of the sound.
+    """
+
+    waveform: Tensor
+    first_s: float = 0.0
+    timeline: Timeline | None = None
+    notes: tuple[str, ...] = ()
+
+
+def clip_for(recording: Recording, model: Model, start_s: float | None = None) -> Clip:
+    """The part of a recording that :func:`explain` explains.
+
+    Parameters
+    ----------
+    recording : Recording
+        At the model's rate.
+    model : Model
+        What is to be explained.
+    start_s : float, optional
+        Where the part of a long recording begins; where a class is most probable if not given.
+
+    Raises
+    ------
+    UserError
+        If no part begins there, or the model does not take the clip.
+    """
+    window, rate_hz = _window(recording, model), model.sample_rate_hz
+    if recording.samples <= window:
+        waveform, notes = _padded(recording.clip(), window, model)
+        return Clip(waveform, -((window - recording.samples) // 2) / rate_hz, None, (*recording.notes, *notes))
+    timeline = _timeline(recording, model.fitted(next(recording.clips([(0, window)]))), window)
+    (start,) = _chosen_starts(timeline, model, None, 1 if start_s is None else [start_s])
+    waveform = next(recording.clips([(start, start + window)]))
+    return Clip(waveform, start / rate_hz, timeline, recording.notes)
 
 
 def one_clip(recording: Recording, model: Model) -> Tensor:
@@ -315,7 +366,8 @@ def _chosen_starts(
     rate_hz = model.sample_rate_hz
     if not isinstance(windows, int):
         latest_s = timeline.recording_s - timeline.window_s
-        wrong = [start for start in windows if not 0.0 <= start <= latest_s]
+        # Of the last window's own time as it was printed, the last digit may be rounded up.
+        wrong = [start for start in windows if not 0.0 <= start <= latest_s + 0.5 / rate_hz]
         if wrong or not windows:
             raise UserError(
                 f"windows begin at {', '.join(f'{start:g}' for start in windows) or 'no time'} s; give times between 0 "

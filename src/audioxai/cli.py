@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from audioxai.models.loading import Model
 
 PROGRAM = "audioxai"
+MODEL_KINDS = (
+    "Hugging Face id or folder; checkpoint (.safetensors); package.module:factory or file.py:factory; file of "
+    "TorchScript, torch.export, ONNX or TFLite"
+)
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
+def _model_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
-        required=True,
-        help="Hugging Face id or folder; checkpoint (.safetensors); package.module:factory or file.py:factory; file of "
-        "TorchScript, torch.export, ONNX or TFLite",
+        required=not several,
+        action="append" if several else "store",
+        help=MODEL_KINDS + ("; two are compared, and the example's is used if none is given" if several else ""),
     )
     group.add_argument("--sample-rate", type=_positive, metavar="HZ", help="its rate, where it does not state it")
     group.add_argument("--duration", type=float, metavar="S", help="length of its clips, where it takes one only")
@@ -72,6 +77,7 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _loaded(options: argparse.Namespace) -> "Model":
+    """The model of the options; a function of this module, so that other processes can be told to call it."""
     from audioxai.clips import clip_of
     from audioxai.models.loading import load_model
 
@@ -152,6 +158,30 @@ def _explain(argv: list[str]) -> None:
 
 def _without(arguments: Sequence[str], sounds: Sequence[str]) -> list[str]:
     return [argument for argument in arguments if argument not in sounds]
+
+
+def _app_parser() -> argparse.ArgumentParser:
+    parser = _parser("app")
+    _model_options(parser, several=True)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (127.0.0.1); any other asks visitors for a token"
+    )
+    parser.add_argument("--port", type=_port, default=8765, help="port to listen on (8765); 0 takes a free one")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no port from 0 to 65535")
+    return int(text)
+
+
+def _app(argv: list[str]) -> None:
+    options = _app_parser().parse_args(argv)
+    from audioxai.app.command import run
+
+    models = [argparse.Namespace(**{**vars(options), "model": model}) for model in options.model or ()]
+    run([partial(_loaded, model) for model in models], options.host, options.port)
 
 
 def _evaluate_parser() -> argparse.ArgumentParser:
@@ -292,6 +322,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     }
     return {
         "explain": _explain_parser(),
+        "app": _app_parser(),
         "evaluate": _evaluate_parser(),
         "run": argparse.ArgumentParser(description=COMMANDS["run"].description),
         **studies,
@@ -323,6 +354,15 @@ COMMANDS: dict[str, Command] = {
             f"{PROGRAM} explain recordings --model checkpoints/fsdd.safetensors --compare 1",
         ),
         _explain,
+    ),
+    "app": Command(
+        "Open a page of this machine to explain sounds, and to erase regions and hear what the model says.",
+        (
+            f"{PROGRAM} app",
+            f"{PROGRAM} app --model checkpoints/fsdd.safetensors",
+            f"{PROGRAM} app --model before.onnx --model after.onnx --sample-rate 16000 --outputs logits",
+        ),
+        _app,
     ),
     "evaluate": Command(
         "Judge explanation methods on a folder of sounds.",

@@ -189,7 +189,7 @@ def _notes_on_channels(power: float, apart: float) -> tuple[str, ...]:
     return ()
 
 
-def read_recording(sound: Sound, sample_rate_hz: int | None, model_rate_hz: int) -> Recording:
+def read_recording(sound: Sound, sample_rate_hz: int | None, model_rate_hz: int, *, name: str = "array") -> Recording:
     """A sound at a model's rate.
 
     Parameters
@@ -200,6 +200,8 @@ def read_recording(sound: Sound, sample_rate_hz: int | None, model_rate_hz: int)
         Rate of an array; a file states its own.
     model_rate_hz : int
         Rate of the result.
+    name : str
+        Of an array.
 
     Raises
     ------
@@ -217,7 +219,7 @@ def read_recording(sound: Sound, sample_rate_hz: int | None, model_rate_hz: int)
     if sample_rate_hz is None:
         raise UserError("the array's rate is not known; give sample_rate in Hz")
     mono, notes = _as_mono(sound)
-    return _InMemory("array", _at_rate(mono, sample_rate_hz, model_rate_hz), model_rate_hz, notes)
+    return _InMemory(name, _at_rate(mono, sample_rate_hz, model_rate_hz), model_rate_hz, notes)
 
 
 def clip_of(sound: Sound, sample_rate_hz: int | None = None) -> Callable[[int], Tensor]:

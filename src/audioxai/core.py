@@ -52,7 +52,9 @@ Targets = Tensor | int | None
 class Explainer(Protocol):
     """Explanation method: a frozen dataclass whose fields, seed included, are its whole configuration.
 
-    It never holds the model. :func:`audioxai.testing.check_method` tests the contract.
+    It never holds the model. :func:`audioxai.testing.check_method` tests the contract. Where ``of_input_gradients`` is
+    true, the attribution of a feature is a function of its value and of the score's gradient by it alone, so that many
+    models can be explained as one (:mod:`audioxai.metrics.stacked`).
     """
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -26,8 +26,6 @@ from audioxai.clips import Sound, read_recording, sound_files
 from audioxai.domains import matching_stft
 from audioxai.experiment.plan import MOST_ALTERNATIVES
 from audioxai.metrics import METRICS, THESIS_METRICS, Batch, SignalNoise, setting_types
-from audioxai.metrics.batch import begin
-from audioxai.metrics.engine import run as run_scorings
 from audioxai.models.loading import Model, load_model
 from audioxai.trust import removals_of
 from audioxai.utils.errors import UserError
@@ -42,7 +40,8 @@ class Scores:
     Attributes
     ----------
     rows : DataFrame
-        One row per clip, method and metric: ``sample``, ``target``, ``method``, ``metric``, ``score``.
+        One row per clip, method and metric: ``sample``, ``target``, ``method``, ``metric``, ``score`` and
+        ``standard_error``, by how much the metric's random draws may have moved the score, NaN where it does not say.
     """
 
     rows: pd.DataFrame
@@ -87,7 +86,7 @@ def evaluate(
         Registered names; by default the best method for the model with loudness and random as controls, judged by
         insertion − deletion of sounds and the thesis' five metrics.
     settings : mapping, optional
-        Fields of the metrics, such as ``runs`` and ``draws``.
+        Fields of the metrics, such as ``runs`` and ``draws``, or ``precision``: the standard error to be reached.
 
     Returns
     -------
@@ -112,7 +111,7 @@ def evaluate(
     >>> model = build("small_cnn", LogMel(8000, 1.0, bands=32, frames=32), class_count=3, seed=0)
     >>> scores = evaluate(torch.rand(2, 1, 8000) - 0.5, model, sample_rate=8000, metrics=["sparseness"], budget=8)
     >>> list(scores.rows.columns)
-    ['sample', 'target', 'method', 'metric', 'score']
+    ['sample', 'target', 'method', 'metric', 'score', 'standard_error']
     """
     known = load_model(model, sample_rate=sample_rate)
     for kind, wanted in (("methods", methods), ("metrics", metrics)):
@@ -145,13 +144,15 @@ def evaluate(
             "method": request.entry.name,
             "metric": name,
             "score": score,
+            "standard_error": error,
         }
         for request in requests
         for sample, clip, target in zip(names, clips, chosen, strict=True)
-        for name, score in judging(request, clip).scores(target).items()
+        for name, (score, error) in judging(request, clip).scores(target).items()
     ]
     order = {name: place for place, name in enumerate(metrics)}
-    table = pd.DataFrame(rows).sort_values("metric", key=lambda column: column.map(order), kind="stable")
+    frame = pd.DataFrame(rows).astype({"standard_error": float})
+    table = frame.sort_values("metric", key=lambda column: column.map(order), kind="stable")
     return Scores(table.reset_index(drop=True))
 
 
@@ -167,14 +168,14 @@ class _Judging:
     class_count: int
     seed: int
 
-    def scores(self, target: int) -> dict[str, float]:
-        """Score of every metric."""
+    def scores(self, target: int) -> dict[str, tuple[float, float | None]]:
+        """Score of every metric, and its standard error where the metric states one."""
         targets = torch.tensor([target])
         attributions = self.made.attributions(self.clip, targets)
         found = {}
         for name, judged, metric in self.bind():
-            (outcome,) = run_scorings([begin(metric, Batch(judged.module, judged.inputs, targets), attributions)])
-            found[name] = float(outcome.scores[0])
+            outcome = metric.outcome(Batch(judged.module, judged.inputs, targets), attributions)
+            (found[name],) = zip(outcome.scores.tolist(), outcome.errors(), strict=True)
         return found
 
     def bind(self) -> list[tuple[str, Judged, Any]]:

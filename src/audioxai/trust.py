@@ -9,12 +9,11 @@ completeness, and how far it moves when noise is added that nobody hears. One se
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +26,9 @@ from audioxai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
 from audioxai.metrics.similarity import spearman
 from audioxai.utils.seeding import content_key, generator
 from audioxai.xai_methods.controls import Energy, RandomAttribution
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Verdict = Literal["rely", "caution", "do not rely"]
 
@@ -61,9 +63,9 @@ class Trust:
         Its probability in the clip.
     removed_probability : float
         The larger of its probabilities in silence and in noise, where all of the clip is removed.
-    scores : DataFrame
-        Insertion − deletion in [−1, 1]; rows ``method``, ``energy`` and ``random``, columns ``silence``, ``noise`` and
-        ``worse``.
+    contrasts : mapping of str to mapping of str to float
+        Insertion − deletion in [−1, 1] of ``method``, ``energy`` and ``random``, each under ``silence``, ``noise`` and
+        the ``worse`` of both.
     kept_share, loudness_kept_share : float or None
         Smallest share of the time–frequency bins in [0, 1] that keeps half of the probability under both removals,
         chosen by the map and by loudness; None where only the whole clip does.
@@ -74,21 +76,36 @@ class Trust:
         constant.
     passes : int
         Model passes that the measurements took.
-    curves : DataFrame or None
-        Probability of the class along insertion and deletion out of and into silence: one row for each ``share`` of the
-        bins from 0 to 1, columns ``kept``, ``removed`` and ``kept_by_loudness``.
+    traced : mapping of str to list of float, or None
+        Probability of the class along insertion and deletion out of and into silence: for each ``share`` of the bins
+        from 0 to 1 what is ``kept``, ``removed`` and ``kept_by_loudness``.
     """
 
     label: str
     probability: float
     removed_probability: float
-    scores: pd.DataFrame
+    contrasts: Mapping[str, Mapping[str, float]]
     kept_share: float | None
     loudness_kept_share: float | None
     completeness_gap: float | None
     movement: float
     passes: int
-    curves: pd.DataFrame | None = None
+    traced: Mapping[str, list[float]] | None = None
+
+    # Tables are for notebooks and for whoever reads on; a page of a clip does without pandas, which takes long to load.
+    @property
+    def scores(self) -> "pd.DataFrame":
+        """``contrasts`` as a table, a row for each map."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.contrasts.values()), index=list(self.contrasts))
+
+    @property
+    def curves(self) -> "pd.DataFrame | None":
+        """``traced`` as a table whose index is the ``share``."""
+        import pandas as pd
+
+        return None if self.traced is None else pd.DataFrame(self.traced).set_index("share")
 
     @property
     def verdict(self) -> Verdict:
@@ -106,8 +123,8 @@ class Trust:
             "verdict": self.verdict,
             "sentence": self.sentence,
             "insertion_minus_deletion": {
-                str(row): {str(column): None if math.isnan(value) else float(value) for column, value in values.items()}
-                for row, values in self.scores.iterrows()
+                row: {column: None if math.isnan(value) else value for column, value in values.items()}
+                for row, values in self.contrasts.items()
             },
             "kept_share": self.kept_share,
             "loudness_kept_share": self.loudness_kept_share,
@@ -121,12 +138,17 @@ class Trust:
     @property
     def lead(self) -> float:
         """Insertion − deletion under the worse removal, minus the larger one of loudness and random."""
-        worse = self.scores["worse"]
-        return float(worse["method"] - max(worse["energy"], worse["random"]))
+        worse = self._worse
+        return worse["method"] - max(worse["energy"], worse["random"])
+
+    @property
+    def _worse(self) -> dict[str, float]:
+        """Each map's contrast under the worse removal."""
+        return {name: values["worse"] for name, values in self.contrasts.items()}
 
     @cached_property
     def _judged(self) -> tuple[Verdict, str]:
-        worse = self.scores["worse"]
+        worse = self._worse
         if math.isnan(worse["method"]):
             return "do not rely", "All values of the map are equal, so it says nothing: do not rely on it."
         if self.removed_probability >= UNMOVED * self.probability:
@@ -158,7 +180,7 @@ class Trust:
 
     def _found(self) -> str:
         if self.kept_share is None or self.kept_share > SMALL_PART:
-            worse = self.scores["worse"]
+            worse = self._worse
             return (
                 f"Better than loudness alone ({worse['method']:.2f} against {worse['energy']:.2f}), though no small "
                 f"part of the sound keeps half of the probability of {self.label}."
@@ -235,28 +257,29 @@ def measure(
         outcomes = run([judge.tracing(batch, values) for values in maps.values()])
     curves = {name: outcome.scores for name, outcome in zip(maps, outcomes, strict=True)}
     rows = {name: judge.rows(curves[name], values) for name, values in maps.items()}
-    scores = pd.DataFrame({name: [float(value[0]) for value in row.values()] for name, row in rows.items()}).T
-    scores.columns = pd.Index(["silence", "noise", "worse"])
+    columns = ("silence", "noise", "worse")
+    contrasts = {
+        name: {column: float(value[0]) for column, value in zip(columns, row.values(), strict=True)}
+        for name, row in rows.items()
+    }
     fractions, insertions = judge.fractions, {name: curve[0, :, 0] for name, curve in curves.items()}
     moved = explain(with_inaudible_noise(waveform, matching_stft(domain), seed))
     return Trust(
         label=label,
         probability=float(insertions["method"][0, -1]),
         removed_probability=float(insertions["method"][:, 0].max()),
-        scores=scores,
+        contrasts=contrasts,
         kept_share=_kept_share(insertions["method"], fractions),
         loudness_kept_share=_kept_share(insertions["energy"], fractions),
         completeness_gap=completeness_gap,
         movement=movement_of(attributions, moved),
         passes=passes_of(steps, explain_passes),
-        curves=pd.DataFrame(
-            {
-                "kept": curves["method"][0, 0, 0],
-                "removed": curves["method"][0, 0, 1],
-                "kept_by_loudness": curves["energy"][0, 0, 0],
-            },
-            index=pd.Index(fractions.tolist(), name="share"),
-        ),
+        traced={
+            "share": fractions.tolist(),
+            "kept": curves["method"][0, 0, 0].tolist(),
+            "removed": curves["method"][0, 0, 1].tolist(),
+            "kept_by_loudness": curves["energy"][0, 0, 0].tolist(),
+        },
     )
 
 

@@ -101,7 +101,7 @@ def test_every_sample_has_one_row_per_method_budget_and_metric(results: ResultSe
 
 def test_every_column_holds_what_its_name_says(results: ResultSet) -> None:
     rows = results.rows
-    complete = [name for name in ROW_COLUMNS if name not in ("group", "score", "stand_in_for")]
+    complete = [name for name in ROW_COLUMNS if name not in ("group", "score", "stand_in_for", "standard_error")]
     assert rows[complete].notna().all(axis=None)
     assert rows[["stand_in_for", "group"]].isna().all(axis=None)
     clips = rows[rows["material"] == "clips"]
@@ -110,6 +110,8 @@ def test_every_column_holds_what_its_name_says(results: ResultSet) -> None:
     assert (clips["sample"].str.split("/").str[0] == clips["label"].map(dict(enumerate(names)))).all()
     assert rows["prediction"].between(0, 3).all()
     assert (rows["seconds"] > 0).all()
+    drawn = {"faithfulness_correlation", "faithfulness_patches"}
+    assert set(rows.loc[rows["standard_error"] > 0, "metric"]) == drawn
     assert set(rows["modality"]) == {"audio"}
     assert set(rows["dataset"]) == {"sounds"}
     assert set(rows.loc[rows["method"] == "pullback", "domain"]) == {"stft"}

@@ -58,7 +58,7 @@ class Opened:
 
     def colours(self, panel: int) -> list[list[int]]:
         """Every pixel of a map that is not grey."""
-        return self.page.locator(f"#panel-{panel} canvas").evaluate(
+        return self.page.locator(f"#panel-{panel} canvas[role=img]").evaluate(
             """canvas => {
               const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
               const found = [];

@@ -10,6 +10,7 @@ from audioxai.baselines import Baseline, Constant, Silence, SpeechShapedNoise
 from audioxai.core import Explainer, unchanged
 from audioxai.domains import Stft, Waveform
 from audioxai.metrics import METRICS, PassMetric, RangeNoise
+from audioxai.metrics.batch import Batch
 from audioxai.testing.metrics import MetricCase
 from helpers.tiny_models import draw, tiny_cnn, tiny_waveform_cnn
 
@@ -54,6 +55,11 @@ class Recorded:
 
     def passes(self, inputs: Tensor) -> int:  # noqa: ARG002 (the protocol's)
         return 0
+
+
+def batch_of(inputs: Tensor) -> Batch:
+    """Inputs alone, where neither a model nor targets are asked for."""
+    return Batch(nn.Identity(), inputs, torch.zeros(len(inputs), dtype=torch.int64))
 
 
 def case(kind: str, dtype: torch.dtype = torch.float64, batch: int = 5) -> tuple[nn.Sequential, Tensor, Tensor, Tensor]:

@@ -153,6 +153,7 @@ def make_objective2_rows(
         score=score,
         passes=10,
         seconds=0.01,
+        standard_error=float("nan"),
     )
     return whole[list(ROW_COLUMNS)]
 

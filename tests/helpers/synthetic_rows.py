@@ -81,4 +81,5 @@ def make_rows(
         passes=10,
         map_passes=32,
         seconds=0.01,
+        standard_error=float("nan"),
     )

@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.metric_cases import MODELS, Gradient, Recorded, batch_of, case
 from helpers.tiny_models import Function, Linear, draw, tiny_cnn
 
 from audioxai.domains import LogMel
 from audioxai.metrics.noise import LevelNoise, NoisyInputs, RangeNoise, SignalNoise
 from audioxai.metrics.robustness import AverageSensitivity
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import generator
 from audioxai.xai_methods import METHODS
 from audioxai.xai_methods.gradients import Saliency
 
@@ -58,7 +58,7 @@ def test_a_known_change_of_a_known_attribution() -> None:
 def test_signal_noise_has_the_ratio_it_says(snr_db: float, silence_value: float) -> None:
     noise = SignalNoise(snr_db, silence_value)
     inputs = silence_value + torch.tensor([0.01, 1.0, 30.0])[:, None, None, None] * draw(3, 1, 40, 40, seed=1)
-    draws = noise.draws((50, 1, 40, 40), generator("test"))
+    draws = noise.draws(Streams(("test",), range(50), inputs.device), 1_600)
     for sample, strength in zip(inputs, noise.strength(inputs), strict=True):
         signal = ((sample - silence_value) ** 2).mean()
         measured_db = 10 * math.log10(float(signal / (strength * draws.double()).var()))
@@ -73,7 +73,7 @@ def test_range_noise_stays_within_its_fraction() -> None:
     torch.testing.assert_close(
         noise.strength(inputs), torch.tensor([0.05, 0.5], dtype=torch.float64), rtol=1e-12, atol=0
     )
-    draws = noise.draws((200, 1, 100), generator("test"))
+    draws = noise.draws(Streams(("test",), range(200), inputs.device), 100)
     assert -1.0 <= float(draws.min()) < -0.999
     assert 0.999 < float(draws.max()) <= 1.0
     assert abs(float(draws.mean())) < 0.02
@@ -91,7 +91,8 @@ def test_noise_on_levels_ends_at_silence() -> None:
     inputs = (-60.0 + 20.0 * draw(3, 1, *domain.shape, seed=1, dtype=torch.float32)).clamp(-80.0, 0.0)
     samples, draws = torch.arange(3), torch.zeros(3, dtype=torch.int64)
     free, ended = (
-        NoisyInputs(inputs, made(10.0, -80.0), ("noise",))(samples, draws) for made in (SignalNoise, LevelNoise)
+        NoisyInputs(batch_of(inputs), made(10.0, -80.0), ("noise",), 1)(samples, draws)
+        for made in (SignalNoise, LevelNoise)
     )
     assert bool((free < -80.0).any())
     torch.testing.assert_close(ended, free.clamp_min(-80.0), rtol=0, atol=0)
@@ -100,7 +101,7 @@ def test_noise_on_levels_ends_at_silence() -> None:
     with pytest.raises(UserError, match="floor is -80 dB"):
         AverageSensitivity(fade_in, SignalNoise(10.0, -80.0), draws=1)(model, inputs, targets, attributions)
     scores = AverageSensitivity(fade_in, LevelNoise(10.0, -80.0), draws=1)(model, inputs, targets, attributions)
-    noisy = NoisyInputs(inputs, LevelNoise(10.0, -80.0), ("sensitivity noise", 0))(samples, draws)
+    noisy = NoisyInputs(batch_of(inputs), LevelNoise(10.0, -80.0), ("sensitivity noise", 0), 1)(samples, draws)
     again = fade_in(model, noisy, targets)
     expected = (again - attributions).flatten(1).norm(dim=1) / attributions.flatten(1).norm(dim=1)
     torch.testing.assert_close(scores.float(), expected.float(), rtol=1e-5, atol=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from helpers.metric_cases import BASELINE, MODELS, case
+from helpers.metric_cases import BASELINE, MODELS, batch_of, case
 from helpers.tiny_models import Counting, Function, Linear, draw
 from torch import Tensor, nn
 
@@ -25,7 +25,7 @@ SHAPES = pytest.mark.parametrize("shape", [(1, 40), (1, 8, 9), (2, 8, 9)])
 
 def all_subsets(metric: FaithfulnessCorrelation, inputs: Tensor) -> Tensor:
     """The subsets of every run, ``(runs, 1, …)``, before any sample's own shift."""
-    drawn = metric.subsets(inputs)
+    drawn = metric.subsets(batch_of(inputs))
     return torch.stack([drawn.drawn(run) for run in range(metric.runs)])
 
 
@@ -33,8 +33,7 @@ def slowly(
     metric: FaithfulnessCorrelation, model: nn.Module, inputs: Tensor, targets: Tensor, attributions: Tensor
 ) -> list[float]:
     """One sample, one subset, one cell after the other."""
-    drawn = metric.subsets(inputs)
-    subsets, offsets = all_subsets(metric, inputs)[:, 0].numpy(), drawn.offsets
+    subsets, offsets = all_subsets(metric, inputs)[:, 0].numpy(), metric.subsets(batch_of(inputs)).offsets.tolist()
     scores = []
     for sample, target, attribution, offset in zip(inputs, targets.tolist(), attributions, offsets, strict=True):
         attributed, lost = [], []

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from audioxai.metrics import patterns
 from audioxai.metrics.batch import Batch, PassMetric, begin, evaluate
 from audioxai.metrics.engine import run
 from audioxai.metrics.faithfulness import (
@@ -211,7 +212,11 @@ def living_at_the_end(metric: PassMetric, size: int) -> int:
 )
 def test_memory_does_not_grow_with_the_number_of_runs(few: PassMetric, many: PassMetric) -> None:
     size = 2_000
-    with patch.object(hardware, "CELLS_PER_CALL_CPU", 4 * size):
+    with (
+        patch.object(hardware, "CELLS_PER_CALL_CPU", 4 * size),
+        patch.object(patterns, "FEATURES_AT_ONCE", size),
+        patch.object(patterns, "KEPT", 1),
+    ):
         grown = living_at_the_end(many, size) - living_at_the_end(few, size)
     # An input more for each run would be 100,000 numbers, one boolean mask more as many.
     assert grown < 2 * size

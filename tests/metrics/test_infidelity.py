@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.metric_cases import BASELINE
+from helpers.metric_cases import BASELINE, batch_of
 from helpers.removals import EVERY_KIND, linear, logit, tie_free
 from helpers.tiny_models import Counting, Function, draw, layers_of
 from hypothesis import given, settings
@@ -34,7 +34,7 @@ def box_of(boxes: Boxes, sample: int, run: int) -> tuple[slice, ...]:
 def test_is_the_slow_twin(family: type, scaled: bool, kind: str) -> None:
     model, inputs, targets, attributions = tie_free(kind)
     metric = family(BASELINE, fraction=0.2, runs=15, scaled=scaled)
-    boxes = Boxes.drawn(inputs, 0.2, 15, seed=0)
+    boxes = Boxes.drawn(batch_of(inputs), 0.2, 15, seed=0)
     expected = []
     for number, (sample, target, attribution) in enumerate(zip(inputs, targets, attributions, strict=True)):
         drops, predicted = [], []
@@ -69,7 +69,7 @@ def test_exact_attributions_of_a_linear_model_are_perfect(shape: tuple[int, ...]
 def test_to_the_letter_the_unit_counts_and_scaled_it_does_not(shape: tuple[int, ...]) -> None:
     model, inputs, targets, shares = linear(*shape)
     letter, scaled = (ContributionInfidelity(BASELINE, runs=20, scaled=each) for each in (False, True))
-    boxes = Boxes.drawn(inputs, 0.1, 20, seed=0)
+    boxes = Boxes.drawn(batch_of(inputs), 0.1, 20, seed=0)
     squares = boxes.sums(shares.sum(1)).square().mean(1)
     # 3 a predicts three times every drop: the error is twice the drop.
     torch.testing.assert_close(letter(model, inputs, targets, 3 * shares), 4 * squares, rtol=1e-9, atol=0)
@@ -121,7 +121,7 @@ def test_both_share_the_removals() -> None:
 )
 def test_boxes_are_inside_of_one_size_and_summed_right(shape: tuple[int, ...], fraction: float, seed: int) -> None:
     inputs, values = draw(2, *shape, seed=seed), draw(2, *shape[1:], seed=seed + 1)
-    boxes = Boxes.drawn(inputs, fraction, 6, seed)
+    boxes = Boxes.drawn(batch_of(inputs), fraction, 6, seed)
     samples, runs = torch.arange(2).repeat(6), torch.arange(6).repeat_interleave(2)
     inside = boxes.inside(samples, runs)
     assert inside.shape == (12, 1, *shape[1:])
@@ -136,7 +136,7 @@ def test_boxes_are_inside_of_one_size_and_summed_right(shape: tuple[int, ...], f
 
 
 def test_every_position_of_a_box_is_as_likely_as_any_other() -> None:
-    boxes = Boxes.drawn(torch.zeros(1, 1, 6, 9), 0.25, 8_000, seed=3)
+    boxes = Boxes.drawn(batch_of(torch.zeros(1, 1, 6, 9)), 0.25, 8_000, seed=3)
     assert boxes.sides == (3, 4)
     # 4 × 6 positions; the standard deviation of a position's share over 8,000 boxes is 0.0022.
     shares = torch.bincount(boxes.first[0] @ torch.tensor([6, 1]), minlength=24) / 8_000

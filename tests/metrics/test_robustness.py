@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.metric_cases import MODELS, Gradient, Recorded, batch_of, case
 from helpers.tiny_models import Counting, Function, Linear, draw, nothing_touched, with_hooks_and_marks
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +28,7 @@ from audioxai.metrics.robustness import (
     noisy_explanations,
 )
 from audioxai.utils import hardware
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
 
 FAMILY: dict[str, type[RobustnessMetric]] = {
@@ -47,8 +48,8 @@ Array = NDArray[np.float64]
 class UnevenNoise:
     """Uniform noise, eight times as strong for samples whose first cell is positive; nothing is at 0.25."""
 
-    def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
-        return torch.rand(shape, generator=random, dtype=torch.float64)
+    def draws(self, streams: Streams, features: int) -> Tensor:
+        return streams.uniform(features)
 
     def strength(self, inputs: Tensor) -> Tensor:
         return torch.where(inputs.flatten(1)[:, 0] > 0, 0.5, 0.0625).to(inputs)
@@ -62,12 +63,19 @@ class UnevenNoise:
 
 def disturbances(inputs: Tensor) -> list[list[Tensor]]:
     """Disturbed inputs of every sample under every draw, one by one."""
-    shape = (1, *inputs.shape[2:])
-    patterns = Patterns(inputs, ("sensitivity noise", 0), lambda random: UnevenNoise().draws(shape, random))
+    shape = inputs.shape[2:]
+    patterns = Patterns(
+        batch_of(inputs),
+        ("sensitivity noise", 0),
+        DRAWS,
+        lambda streams: UnevenNoise().draws(streams, shape.numel()).reshape(-1, 1, *shape),
+    )
     found = []
     for sample, offset in zip(inputs, patterns.offsets, strict=True):
         strength = 0.5 if sample.flatten()[0] > 0 else 0.0625
-        own = [np.roll(patterns.drawn(draw).numpy(), (0, *offset), range(sample.ndim)) for draw in range(DRAWS)]
+        own = [
+            np.roll(patterns.drawn(draw).numpy(), (0, *offset.tolist()), range(sample.ndim)) for draw in range(DRAWS)
+        ]
         found.append([sample + strength * torch.from_numpy(noise) for noise in own])
     return found
 
@@ -291,8 +299,10 @@ def test_disturbances_that_change_the_prediction_are_left_out_of_stability() -> 
     metric = RelativeInputStability(Recorded(draw(1, 30, seed=3)), RangeNoise(0.5), 40)
     made = metric(Function(logits), inputs, targets, torch.ones_like(inputs))
     assert bool(made.isfinite().all())
-    shape, half = (1, 30), 0.5 * (inputs[0].max() - inputs[0].min())
-    patterns = Patterns(inputs, ("sensitivity noise", 0), lambda random: RangeNoise().draws(shape, random).to(inputs))
+    half = 0.5 * (inputs[0].max() - inputs[0].min())
+    patterns = Patterns(
+        batch_of(inputs), ("sensitivity noise", 0), 40, lambda streams: RangeNoise().draws(streams, 30)[:, None]
+    )
     zeros = torch.zeros(40, dtype=torch.int64)
     others = inputs[0] + half * patterns(zeros, torch.arange(40))
     kept = others[logits(others).argmax(1) == 1]

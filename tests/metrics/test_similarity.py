@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from audioxai.metrics.similarity import RankCorrelation, _window_sums, gini, pearson, ranks, spearman, ssim
+from audioxai.metrics import similarity
+from audioxai.metrics.similarity import RankCorrelation, _run_sums, gini, pearson, ranks, spearman, ssim
 from audioxai.utils import hardware
 from audioxai.utils.errors import UserError
 
@@ -125,12 +126,23 @@ def test_ssim_is_scikit_images(shape: tuple[int, ...], noise: float, dtype: torc
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 4, 5, 8, 11])
-@pytest.mark.parametrize("shape", [(30,), (13, 17)])
-def test_window_sums_are_loops(window: int, shape: tuple[int, ...]) -> None:
-    maps = draw(2, 3, 1, *shape)
-    views = np.lib.stride_tricks.sliding_window_view(maps.numpy(), (window,) * len(shape), tuple(range(3, maps.ndim)))
-    expected = views.sum(axis=tuple(range(maps.ndim, views.ndim)))
-    np.testing.assert_allclose(_window_sums(maps, window).numpy(), expected, rtol=0, atol=1e-12)
+@pytest.mark.parametrize("step", [1, 4])
+def test_run_sums_are_loops(window: int, step: int) -> None:
+    rows = draw(2, 60)
+    places = range(60 - (window - 1) * step)
+    expected = [[sum(row[first : first + window * step : step]) for first in places] for row in rows.tolist()]
+    np.testing.assert_allclose(_run_sums(rows, step, window).numpy(), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_rows_are_sorted_by_any_number_of_threads(threads: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "SORTED_BY_ONE_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    values = draw(rows, 50)
+    before = values.clone()
+    assert torch.equal(similarity.ascending(values), torch.sort(values, dim=1).values)
+    assert torch.equal(values, before)
 
 
 @pytest.mark.parametrize("cells", [1, 300, 10**6])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from helpers.metric_cases import MODELS, Gradient, Recorded, case
+from helpers.metric_cases import MODELS, Gradient, Recorded, batch_of, case
 from helpers.tiny_models import Counting, draw, nothing_touched, with_hooks_and_marks
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,12 +44,17 @@ def smoothed_slowly(model: nn.Module, sample: Tensor, target: Tensor, plain: Ten
 @EVERY_KIND
 def test_smooth_is_the_slow_twin(kind: str) -> None:
     model, inputs, targets, attributions = case(kind)
-    shape = (1, *inputs.shape[2:])
-    patterns = Patterns(inputs, ("smoothing noise", 0), lambda random: NOISE.draws(shape, random).to(inputs))
+    shape = inputs.shape[2:]
+    patterns = Patterns(
+        batch_of(inputs),
+        ("smoothing noise", 0),
+        4,
+        lambda streams: NOISE.draws(streams, shape.numel()).reshape(-1, 1, *shape).to(inputs),
+    )
     expected = []
     for sample, target, given_, offset in zip(inputs, targets, attributions, patterns.offsets, strict=True):
         noises = [
-            torch.from_numpy(np.roll(patterns.drawn(draw_).numpy(), (0, *offset), range(sample.ndim)))
+            torch.from_numpy(np.roll(patterns.drawn(draw_).numpy(), (0, *offset.tolist()), range(sample.ndim)))
             for draw_ in (1, 2, 3)
         ]
         original = smoothed_slowly(model, sample, target, given_, noises).abs().flatten()

@@ -144,7 +144,7 @@ def test_missing_weights_and_missing_card(saved):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"format": 3}', b'{"format": 3, "unheard_of": 1}'],
+    [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"format": 4}', b'{"format": 4, "unheard_of": 1}'],
 )
 def test_a_damaged_card_is_refused(content, saved):
     weights, _ = saved
@@ -185,7 +185,7 @@ def test_a_card_that_was_edited_is_refused(saved):
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [(None, "format 1, older than 3; delete it to train"), (2, "older than 3"), (4, "format 4, newer than 3; update")],
+    [(None, "format 1, older than 3; delete it to train"), (2, "older than 3"), (5, "format 5, newer than 4; update")],
 )
 def test_a_card_of_another_format_is_refused(version, reason, saved):
     weights, _ = saved

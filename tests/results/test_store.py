@@ -15,7 +15,15 @@ import torch
 from safetensors.torch import save_file
 
 from audioxai.results.store import DESCRIPTION as KEY
-from audioxai.results.store import DIGEST, ROW_SCHEMA, Store, load_tensors, read_rows
+from audioxai.results.store import (
+    DIGEST,
+    EARLIER_SCHEMA,
+    ROW_SCHEMA,
+    Store,
+    digest_of_rows,
+    load_tensors,
+    read_rows,
+)
 from audioxai.utils.commands import run_command
 from audioxai.utils.errors import UserError
 from audioxai.utils.tensors import digest_of
@@ -59,6 +67,7 @@ def row(**changes):
         "passes": 1,
         "map_passes": 32,
         "seconds": 0.25,
+        "standard_error": None,
     }
     return made | changes
 
@@ -168,6 +177,20 @@ def test_rows_of_another_schema_are_refused(store):
         pyarrow.parquet.write_table(other, path)
         with pytest.raises(UserError, match=r"old\.parquet has other columns"):
             frame_of([path])
+
+
+def test_a_shard_from_before_standard_errors_is_read(store):
+    new, old = store.rows_path("cell", "new"), store.rows_path("cell", "old")
+    store.save_rows(new, [row(standard_error=0.125)], MADE_BY)
+    table = pyarrow.Table.from_pylist([row()], schema=EARLIER_SCHEMA)
+    text = json.dumps({**MADE_BY, "place": old.relative_to(store.root).as_posix()})
+    described = {KEY: text.encode(), DIGEST: digest_of_rows(table, text).encode()}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(described), old)
+    frame = frame_of([old, new])
+    assert list(frame.columns) == ROW_SCHEMA.names
+    assert math.isnan(frame["standard_error"][0])
+    assert frame["standard_error"][1] == 0.125
+    assert frame["score"].tolist() == [1 / 3, 1 / 3]
 
 
 def test_a_folder_named_like_a_column_adds_nothing(tmp_path):

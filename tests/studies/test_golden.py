@@ -2,14 +2,20 @@
 
 Scores depend on the weights, and those on the processor that trained them: where training comes to other weights than
 those of ``weights.json``, there is nothing to compare with.
+
+``PYTHONPATH=src:tests python tests/studies/test_golden.py`` writes the rows anew and prints what has changed: that has
+to be methods and metrics alone whose revision was raised.
 """
 
 import json
+import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.tiny_data import write_digit_images, write_spoken_digits
 
 from audioxai.experiment import Plan, results_of, run
 from audioxai.results import ResultSet
@@ -64,8 +70,21 @@ OBJECTIVE_2 = objective2.Objective2Config(
 
 
 @pytest.mark.slow
-def test_rows_are_those_of_before(data: Path, tmp_path: Path) -> None:
-    results, checkpoints = str(tmp_path / "results"), str(tmp_path / "checkpoints")
+@pytest.mark.usefixtures("data")
+def test_rows_are_those_of_before(tmp_path: Path) -> None:
+    found, golden = rows_of_both(tmp_path), golden_rows()
+    both = beside(golden, found)
+    assert set(both["_merge"]) == {"both"}
+    assert len(both) == len(golden) == len(found) > 4000
+    assert (both["label"] == both["label_now"]).all()
+    assert (both["prediction"] == both["prediction_now"]).all()
+    assert (both["score"].isna() == both["score_now"].isna()).all()
+    assert (both["score"] - both["score_now"]).abs().max() <= 1e-6
+
+
+def rows_of_both(folder: Path) -> pd.DataFrame:
+    """Rows of both objectives, whose results and checkpoints go into this folder."""
+    results, checkpoints = str(folder / "results"), str(folder / "checkpoints")
     first = replace(OBJECTIVE_1, results=results, checkpoints=checkpoints)
     second = replace(OBJECTIVE_2, results=results, checkpoints=checkpoints)
     plans = [
@@ -74,20 +93,21 @@ def test_rows_are_those_of_before(data: Path, tmp_path: Path) -> None:
     ]
     for plan in plans:
         run(plan, "train")
-    require_golden_weights(tmp_path / "checkpoints")
-    found = pd.concat([rows_after_run(plan).rows for plan in plans], ignore_index=True)
+    require_golden_weights(folder / "checkpoints")
+    return pd.concat([rows_after_run(plan).rows for plan in plans], ignore_index=True)
+
+
+def golden_rows() -> pd.DataFrame:
+    """The stored rows, with text for categories."""
     golden = pd.read_parquet(GOLDEN / "rows.parquet")
-    for name in KEYS:
-        if isinstance(golden[name].dtype, pd.CategoricalDtype):
-            golden[name] = golden[name].astype(str)
+    texts = [name for name in KEYS if isinstance(golden[name].dtype, pd.CategoricalDtype)]
+    return golden.astype(dict.fromkeys(texts, str))
+
+
+def beside(golden: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Stored rows and those found now, in the order of the stored ones."""
     columns = [*KEYS, "score", "label", "prediction"]
-    both = golden[columns].merge(found[columns], on=KEYS, how="outer", suffixes=("", "_now"), indicator=True)
-    assert set(both["_merge"]) == {"both"}
-    assert len(both) == len(golden) == len(found) > 4000
-    assert (both["label"] == both["label_now"]).all()
-    assert (both["prediction"] == both["prediction_now"]).all()
-    assert (both["score"].isna() == both["score_now"].isna()).all()
-    assert (both["score"] - both["score_now"]).abs().max() <= 1e-6
+    return golden[columns].merge(found[columns], on=KEYS, how="outer", suffixes=("", "_now"), indicator=True)
 
 
 def rows_after_run(plan: Plan) -> ResultSet:
@@ -106,3 +126,20 @@ def require_golden_weights(folder: Path) -> None:
     other = [name for name, digest in golden.items() if digest not in trained[name]]
     if other:
         pytest.skip(f"this processor trains other weights than those of the golden rows: {', '.join(other)}")
+
+
+def store(folder: Path) -> None:
+    """Write the rows anew, in the order and the types of the stored ones, and print what has changed."""
+    write_spoken_digits(folder / "data" / "spoken_digits")
+    write_digit_images(folder / "data" / "digits_8x8")
+    os.environ["AUDIO_XAI_DATA"] = str(folder / "data")
+    stored = pd.read_parquet(GOLDEN / "rows.parquet")
+    both = golden_rows().merge(rows_of_both(folder)[[*KEYS, "score"]], on=KEYS, how="left", suffixes=("", "_now"))
+    same = (both["score"] == both["score_now"]) | (both["score"].isna() & both["score_now"].isna())
+    print(both[~same].groupby(["metric", "method"], observed=True).size().to_string())
+    stored.assign(score=both["score_now"].to_numpy()).to_parquet(GOLDEN / "rows.parquet", compression="zstd")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        store(Path(folder))

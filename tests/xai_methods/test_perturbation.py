@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Constant, Silence
 from audioxai.domains import Rfft, Stft
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_keys, generator
+from audioxai.utils.seeding import content_keys
 from audioxai.xai_methods import METHODS
 from audioxai.xai_methods.explain_in import seen_in
 from audioxai.xai_methods.perturbation import KernelShap, Rise, patch_places
@@ -21,6 +22,7 @@ from audioxai.xai_methods.perturbation import KernelShap, Rise, patch_places
 BASELINE = Constant(0.25)
 INPUTS = draw(2, 1, 12, 10, seed=3)
 TARGETS = torch.tensor([2, 0])
+CPU = torch.device("cpu")
 
 
 def probability(model: nn.Module, one: Tensor, target: int) -> float:
@@ -35,19 +37,19 @@ def test_rise_is_a_mean_of_masks_weighted_by_the_probability() -> None:
     model, explainer = tiny_cnn(), Rise(BASELINE, masks=30, cells_per_side=4, kept=0.4, seed=5)
     attributions = explainer(model, INPUTS, TARGETS)
     for row, target in enumerate(TARGETS.tolist()):
-        random = generator("rise", 5, content_keys(INPUTS[[row]])[0])
+        drawn = Streams(("rise", 5), content_keys(INPUTS[[row]]), INPUTS.device).uniform(30 * 27).reshape(30, 27)
         expected = torch.zeros(12, 10, dtype=torch.float64)
-        for _ in range(30):
-            mask = slow_mask(random)
+        for numbers in drawn:
+            mask = slow_mask(numbers)
             masked = mask * INPUTS[row, 0] + (1.0 - mask) * 0.25
             expected += probability(model, masked[None, None], target) * mask / (30 * 0.4)
         torch.testing.assert_close(attributions[row, 0], expected, rtol=1e-9, atol=1e-12)
 
 
-def slow_mask(random: torch.Generator) -> Tensor:
+def slow_mask(numbers: Tensor) -> Tensor:
     """A grid of 5 × 5, enlarged to cells of 3 × 3 with half-cell borders, cut at random to 12 × 10."""
-    grid = torch.rand(5, 5, generator=random, dtype=torch.float64) < 0.4
-    down, right = (int(torch.randint(3, (), generator=random)) for _ in range(2))
+    grid = numbers[:25].reshape(5, 5) < 0.4
+    down, right = (int(3 * share) for share in numbers[25:])
     mask = torch.zeros(12, 10, dtype=torch.float64)
     for row in range(12):
         for column in range(10):
@@ -60,7 +62,7 @@ def slow_mask(random: torch.Generator) -> Tensor:
 
 
 def test_rise_finds_the_only_feature_that_counts() -> None:
-    model = Function(lambda x: torch.stack([20.0 * x[:, 0, 9, 2], 0.0 * x[:, 0, 0, 0]], 1))
+    model = Function(lambda x: torch.stack([20.0 * x[:, 0, 9, 2] - 10.0, 0.0 * x[:, 0, 0, 0]], 1))
     attributions = Rise(Constant(0.0), masks=600)(model, torch.ones(1, 1, 12, 10).double(), torch.tensor([0]))
     found = int(attributions.flatten().argmax())
     assert abs(found // 10 - 9) <= 1
@@ -87,9 +89,9 @@ def test_freqrise_is_rise_of_bins_that_are_let_through_or_set_to_zero(domain: Rf
     assert explainer == Rise(Silence(domain), 20, cells, seed=5)
     assert attributions.dtype == torch.float64
     # The same masks, drawn by hand.
-    random, expected = generator("rise", 5, content_keys(bins[[1]])[0]), torch.zeros(domain.shape, dtype=torch.float64)
-    for _ in range(20):
-        mask = explainer._mask(domain.shape, random)
+    stream, expected = Streams(("rise", 5), content_keys(bins[[1]]), CPU), torch.zeros(domain.shape).double()
+    for number in range(20):
+        mask = explainer._masks(domain.shape, stream, slice(number, number + 1))[0, 0]
         expected += probability(model, mask * bins[[1]], 0) * mask / (20 * 0.5)
     torch.testing.assert_close(attributions[1, 0], expected, rtol=1e-9, atol=1e-12)
 
@@ -103,6 +105,39 @@ def test_freqrise_finds_the_frequency_that_counts() -> None:
         seen, bins, TARGETS[1:]
     )
     assert abs(int(attributions.argmax()) - 40) <= 5
+
+
+def test_antithetic_masks_of_rise_are_complements() -> None:
+    model = Counting(tiny_cnn())
+    explainer = Rise(BASELINE, masks=30, cells_per_side=4, antithetic=True)
+    stream = Streams(("masks",), [3], torch.device("cpu"))
+    masks = explainer._masks((9, 7), stream, slice(0, 30))
+    assert len(masks) == 30
+    torch.testing.assert_close(masks[1::2], 1.0 - masks[0::2])
+    # The first of every pair are those of independent masks, and where calls begin decides nothing.
+    independent = Rise(BASELINE, masks=15, cells_per_side=4)._masks((9, 7), stream, slice(0, 15))
+    torch.testing.assert_close(masks[0::2], independent)
+    assert torch.equal(masks[7:12], explainer._masks((9, 7), stream, slice(7, 12)))
+    explainer(model, INPUTS, TARGETS)
+    assert model.counter.count == explainer.passes(INPUTS)
+
+
+def test_antithetic_masks_know_the_map_better() -> None:
+    model, inputs, targets = tiny_cnn(), INPUTS[:1], TARGETS[:1]
+    spread, means = [], []
+    for antithetic in (False, True):
+        explainers = [Rise(BASELINE, masks=20, seed=seed, antithetic=antithetic) for seed in range(40)]
+        maps = torch.stack([explainer(model, inputs, targets) for explainer in explainers])
+        spread.append(float(maps.var(0).mean()))
+        means.append(maps.mean(0))
+    assert spread[1] < 0.5 * spread[0]
+    assert float((means[0] - means[1]).abs().mean()) < 2 * (sum(spread) / 40) ** 0.5
+
+
+@pytest.mark.parametrize("options", [{"masks": 21}, {"masks": 20, "kept": 0.4}])
+def test_masks_without_complements_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="pairs of complements"):
+        Rise(BASELINE, antithetic=True, **options)  # type: ignore[arg-type]
 
 
 # --- Kernel SHAP -----------------------------------------------------------------------------------------------------

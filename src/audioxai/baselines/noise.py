@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from audioxai.baselines.statistics import NoiseFloor, Table
+from audioxai.utils.counter_random import normal_like
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_keys, generator
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class SpeechShapedNoise:
                 f"the noise was learnt from spectra of {self.gains.shape[0]} bins but clips of "
                 f"{inputs.shape[-1]} samples have {inputs.shape[-1] // 2 + 1}; learn it from waveforms of that length"
             )
-        white = _normal(inputs, "speech-shaped noise", self.seed, draw).to(inputs.device)
+        white = normal_like(inputs, "speech-shaped noise", self.seed, draw).double()
         shaped: Tensor = torch.fft.irfft(torch.fft.rfft(white) * self.gains.values.to(white), n=inputs.shape[-1])
         target: Tensor = inputs.detach().double().square().mean(-1, keepdim=True) * 10.0 ** (-self.snr_db / 10.0)
         return (shaped * (target / shaped.square().mean(-1, keepdim=True)).sqrt()).to(inputs.dtype)
@@ -167,19 +167,9 @@ def _smoothed(power: Tensor, octaves: float) -> Tensor:
     return means
 
 
-def _normal(inputs: Tensor, *purpose: object) -> Tensor:
-    """Standard normal numbers like ``inputs``, float64, on the CPU, by each sample's values and the purpose."""
-    return torch.stack(
-        [
-            torch.randn(inputs.shape[1:], generator=generator(*purpose, key), dtype=torch.float64)
-            for key in content_keys(inputs)
-        ]
-    )
-
-
 def _complex_normal(inputs: Tensor, *purpose: object) -> Tensor:
     """Complex normal numbers of mean power 1 like ``inputs``."""
-    real, imaginary = (_normal(inputs, *purpose, part).to(inputs) for part in ("real", "imaginary"))
+    real, imaginary = (normal_like(inputs, *purpose, part).to(inputs) for part in ("real", "imaginary"))
     both: Tensor = torch.complex(real, imaginary) / 2.0**0.5
     return both
 

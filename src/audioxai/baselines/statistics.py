@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import content_key, content_keys, generator
 
@@ -172,12 +173,8 @@ class References:
                 "them from training inputs of the same domain and resolution"
             )
         count = self.table.shape[0]
-        chosen = [_order(key, count, self.seed)[draw % count] for key in content_keys(inputs)]
-        return self.table.values[torch.stack(chosen)].to(inputs)
-
-
-def _order(key: int, count: int, seed: int) -> Tensor:
-    return torch.randperm(count, generator=generator("order of references", seed, key))
+        orders = Streams(("order of references", self.seed), content_keys(inputs), inputs.device).orders(count)
+        return self.table.values.to(inputs)[orders[:, draw % count]]
 
 
 def _training(inputs: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from audioxai.datasets import AudioFormat, Dataset, Outline
 from audioxai.datasets.ground_truth import CueDesign, cue_reliance, plant
 from audioxai.datasets.sources import Source, known_split
 from audioxai.domains import Domain, LogMel, Pixels, Waveform
+from audioxai.fused import VERIFIED_INPUTS, fastest_copies
 from audioxai.models import ARCHITECTURES, build, checkpoints
 from audioxai.models.external import ExternalModel
 from audioxai.models.front_end import Classifier, prepared_for
@@ -322,6 +323,7 @@ def _make(spec: ModelSpec, path: Path, device: torch.device) -> None:
         spec.external.check(model, parts["test"].inputs, dataset.class_names)
         config = configuration_of(spec.external)
     prepared_for(model.eval(), device)
+    seen = in_domain(model, parts["test"].inputs[:VERIFIED_INPUTS], device)
     measured = {**parts, "train": _some(parts["train"], TRAINING_SAMPLES_MEASURED)}
     card = checkpoints.Card(
         dataset=dataset.name,
@@ -344,6 +346,7 @@ def _make(spec: ModelSpec, path: Path, device: torch.device) -> None:
         groups=_groups(spec, dataset.part("test"), model, device),
         cues=spec.data.cues is not None,
         cue_reliance=_reliance(spec, model, device),
+        fused=fastest_copies(model.body, seen, same_bits=True),
     )
     checkpoints.save_card(path, card)
     state.unlink(missing_ok=True)

@@ -37,6 +37,7 @@ from audioxai.experiment.plan import (
     units_of,
 )
 from audioxai.experiment.study import VIEWS, Cell, Study, method_entry
+from audioxai.fused import FusedModel
 from audioxai.metrics import Batch
 from audioxai.metrics.batch import begin
 from audioxai.metrics.engine import Outcome
@@ -492,9 +493,11 @@ class _Work:
                 "score": scores[row],
                 "passes": outcome.passes // count,
                 "seconds": outcome.seconds / count,
+                "standard_error": errors[row],
             }
             for name, outcome in outcomes.items()
             for scores in [outcome.scores.tolist()]
+            for errors in [outcome.errors()]
             for row in range(count)
         ]
 
@@ -521,10 +524,15 @@ def _commit() -> str:
 
 @lru_cache(maxsize=1)
 def _ensured(spec: ModelSpec, folder: Path, device: torch.device) -> tuple[Classifier, Card]:
-    """The model and its card; the last one is kept for the next cell, which often has the same."""
+    """The model, its body with the fastest passes, and its card; the last one is kept for the next cell.
+
+    The card says which passes are fastest, so that every worker takes the same.
+    """
     # Gradients of what is made in inference mode cannot be taken.
     with torch.inference_mode(mode=False):
-        return ensure_model(spec, folder, device)
+        model, card = ensure_model(spec, folder, device)
+    model.body = FusedModel(model.body, card.fused)
+    return model, card
 
 
 def _training_inputs(work: _Work) -> Tensor:

@@ -40,7 +40,7 @@ from audioxai.metrics.localisation import top_share
 from audioxai.metrics.registry import metric
 from audioxai.metrics.similarity import RankCorrelation
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_key, content_keys, derived_seed, generator
+from audioxai.utils.seeding import content_key, derived_seed, generator
 
 FULL_SCALE_SPL_DB = 90.0
 # Regions along either axis of the spectrogram whose gains are changed together: fewer directions to search.
@@ -227,7 +227,7 @@ class Search:
             ("inaudible changes", metric.stft, metric.margin_db),
             lambda: InaudibleChanges(batch.inputs, metric.stft, metric.margin_db),
         )
-        self._keys = content_keys(batch.inputs)
+        self._keys = batch.keys
         self._maps = attributions.flatten(1)
         self._correlation = RankCorrelation(self._maps)
         self._top_count = max(1, round(TOP_SHARE * self._maps.shape[1]))

@@ -17,9 +17,10 @@ from audioxai.core import (
     require_precision,
     with_rival,
 )
-from audioxai.metrics.engine import ExplainerRoute, ModelRoute, Route, Scoring, Work, run
+from audioxai.metrics.engine import ExplainerRoute, ModelRoute, Outcome, Route, Scoring, Work, run
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import bar
+from audioxai.utils.seeding import content_keys
 
 Perturbation = Callable[[Tensor, Tensor], Tensor]
 Reading = Callable[[Tensor, Tensor], Tensor]
@@ -97,12 +98,22 @@ class Batch:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def rows(self, rows: Tensor) -> "Batch":
+        """The samples at these places ``(n,)``, which share nothing with this batch."""
+        masks, change = (None if each is None else each[rows] for each in (self.masks, self.change))
+        return Batch(self.model, self.inputs[rows], self.targets[rows], masks, change)
+
     def shared(self, key: Hashable, make: Callable[[], Shared]) -> Shared:
         """What ``make()`` returned when this key was first asked for; metrics and methods share it."""
         if key not in self._made:
             self._made[key] = make()
         made: Shared = self._made[key]
         return made
+
+    @property
+    def keys(self) -> list[int]:
+        """Content key of every sample, by which its random numbers are drawn."""
+        return self.shared("content keys", lambda: content_keys(self.inputs))
 
     @property
     def probability(self) -> Reading:
@@ -320,8 +331,12 @@ class PassMetric(ABC):
         change : Tensor, optional
             ``(batch,)``; read by metrics that need it.
         """
-        (outcome,) = run([begin(self, Batch(model, inputs, targets, masks, change), attributions)])
-        return outcome.scores
+        return self.outcome(Batch(model, inputs, targets, masks, change), attributions).scores
+
+    def outcome(self, batch: Batch, attributions: Tensor) -> Outcome:
+        """Scores as of a call, with their standard errors, if the metric states them, and the passes they took."""
+        (outcome,) = run([begin(self, batch, attributions)])
+        return outcome
 
 
 def evaluate(

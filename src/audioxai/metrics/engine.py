@@ -135,16 +135,33 @@ class Work:
     seconds: float = 0.0
 
 
-Scoring = Generator[Sequence[Work], None, Tensor]
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Scores ``(batch,)`` made from random draws, and their standard errors ``(batch,)``, NaN where unknown."""
+
+    scores: Tensor
+    standard_errors: Tensor
+
+
+Scoring = Generator[Sequence[Work], None, Tensor | Estimate]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Scores ``(batch,)`` of one metric, with the model passes and the seconds they took, shared ones included."""
+    """Scores ``(batch,)`` of one metric, with the model passes and the seconds they took, shared ones included.
+
+    ``standard_errors`` ``(batch,)`` say how far the metric's random draws may have moved the scores; None for a metric
+    that does not state them.
+    """
 
     scores: Tensor
     passes: int
     seconds: float
+    standard_errors: Tensor | None = None
+
+    def errors(self) -> list[float | None]:
+        """Standard errors as plain numbers, None where none is stated."""
+        return [None] * len(self.scores) if self.standard_errors is None else self.standard_errors.tolist()
 
 
 def run(scorings: Sequence[Scoring], advance: Callable[[int], Any] | None = None) -> list[Outcome]:
@@ -194,9 +211,12 @@ class _Running:
         self.seconds += time.perf_counter() - started
         return stage
 
-    def _outcome(self, scores: Tensor, last_seconds: float) -> Outcome:
+    def _outcome(self, found: Tensor | Estimate, last_seconds: float) -> Outcome:
         passes = sum(work.passes for work in self.yielded)
-        return Outcome(scores, passes, self.seconds + last_seconds + sum(work.seconds for work in self.yielded))
+        seconds = self.seconds + last_seconds + sum(work.seconds for work in self.yielded)
+        if isinstance(found, Estimate):
+            return Outcome(found.scores, passes, seconds, found.standard_errors)
+        return Outcome(found, passes, seconds)
 
 
 Stack = list[tuple[Work, Tensor]]

@@ -4,18 +4,19 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-import torch
 from torch import Tensor
 
+from audioxai.metrics.batch import Batch
 from audioxai.metrics.patterns import Patterns
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
 
 
 class Noise(Protocol):
     """Strength and distribution of the noise."""
 
-    def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
-        """Noise of unit strength and the given shape."""
+    def draws(self, streams: Streams, features: int) -> Tensor:
+        """Noise of unit strength, ``(streams, features)``."""
         ...
 
     def strength(self, inputs: Tensor) -> Tensor:
@@ -36,18 +37,39 @@ class NoisyInputs:
 
     Parameters
     ----------
-    inputs : Tensor
-        ``(batch, 1, …)``.
+    batch : Batch
+        Holds the inputs.
     noise : Noise
         Its strength and distribution.
     purpose : tuple
         What the noise is for, seed included.
+    draws : int
+        How many noisy versions of each input there are.
+    first : int
+        Number of the first of them, which is draw 0 here.
+    antithetic : bool
+        Whether draws come in pairs, the noise of the second being that of the first with its sign turned.
     """
 
-    def __init__(self, inputs: Tensor, noise: Noise, purpose: tuple[object, ...]) -> None:
-        shape = (1, *inputs.shape[2:])
-        self._inputs, self._noise = inputs, noise
-        self._patterns = Patterns(inputs, purpose, lambda random: noise.draws(shape, random).to(inputs.dtype))
+    def __init__(
+        self,
+        batch: Batch,
+        noise: Noise,
+        purpose: tuple[object, ...],
+        draws: int,
+        first: int = 0,
+        *,
+        antithetic: bool = False,
+    ) -> None:
+        self._inputs, self._noise = batch.inputs, noise
+        inputs, shape = batch.inputs, batch.inputs.shape[2:]
+
+        def draw(streams: Streams) -> Tensor:
+            return noise.draws(streams, shape.numel()).reshape(-1, 1, *shape).to(inputs.dtype)
+
+        self._antithetic = antithetic
+        numbers = (draws // 2, draw, first // 2) if antithetic else (draws, draw, first)
+        self._patterns = Patterns(batch, purpose, *numbers)
         self._strength = noise.strength(inputs).reshape(-1, *[1] * (inputs.ndim - 1))
 
     @property
@@ -57,7 +79,12 @@ class NoisyInputs:
 
     def __call__(self, samples: Tensor, draws: Tensor) -> Tensor:
         """Noisy inputs ``(pairs, 1, …)``; ``samples`` and ``draws`` are ``(pairs,)``, draws ascending."""
-        return self._noise.within(self._inputs[samples] + self._strength[samples] * self._patterns(samples, draws))
+        if self._antithetic:
+            signs = (1 - 2 * (draws % 2)).reshape(-1, *[1] * (self._inputs.ndim - 1))
+            unit = signs * self._patterns(samples, draws // 2)
+        else:
+            unit = self._patterns(samples, draws)
+        return self._noise.within(self._inputs[samples] + self._strength[samples] * unit)
 
 
 @dataclass(frozen=True)
@@ -79,9 +106,9 @@ class SignalNoise:
         if not (math.isfinite(self.snr_db) and math.isfinite(self.silence_value)):
             raise UserError(f"snr_db is {self.snr_db} and silence_value {self.silence_value}; give finite numbers")
 
-    def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
+    def draws(self, streams: Streams, features: int) -> Tensor:
         """Standard normal."""
-        return torch.randn(shape, generator=random, dtype=torch.float32)
+        return streams.normal(features)
 
     def strength(self, inputs: Tensor) -> Tensor:
         """Standard deviation for each sample."""
@@ -128,9 +155,9 @@ class RangeNoise:
         if not (math.isfinite(self.fraction) and self.fraction > 0.0):
             raise UserError(f"fraction is {self.fraction}; give a finite fraction above 0 of the range")
 
-    def draws(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
+    def draws(self, streams: Streams, features: int) -> Tensor:
         """Uniform in [−1, 1)."""
-        return 2.0 * torch.rand(shape, generator=random, dtype=torch.float32) - 1.0
+        return 2.0 * streams.uniform(features) - 1.0
 
     def strength(self, inputs: Tensor) -> Tensor:
         """Half-width for each sample."""

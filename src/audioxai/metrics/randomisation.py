@@ -37,8 +37,10 @@ from audioxai.metrics.engine import Scoring, Work
 from audioxai.metrics.noise import NoisyInputs, RangeNoise, SignalNoise
 from audioxai.metrics.registry import metric
 from audioxai.metrics.similarity import RankCorrelation, ssim
+from audioxai.metrics.stacked import Stacked, StackedRoute, stacked
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_keys, derived_seed, generator
+from audioxai.utils.seeding import derived_seed
 
 
 class RandomisationMetric(PassMetric):
@@ -80,6 +82,7 @@ class RandomLogit(RandomisationMetric):
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Sixt et al. 2020"
+    revision: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if not 1 <= self.alternatives < self.class_count:
@@ -90,7 +93,9 @@ class RandomLogit(RandomisationMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
-        steps = torch.stack([self._class_steps(key) for key in content_keys(batch.inputs)]).to(batch.targets.device)
+        # What is added to the target, modulo the number of classes, to get the other classes.
+        orders = Streams(("random logit", self.seed), batch.keys, batch.targets.device).orders(self.class_count - 1)
+        steps = 1 + orders[:, : self.alternatives]
         own = _scaled(attributions)
         total = torch.zeros(len(batch), dtype=torch.float64, device=own.device)
 
@@ -110,11 +115,6 @@ class RandomLogit(RandomisationMetric):
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
         """``alternatives`` explanations per sample."""
         return self.alternatives * self.explainer.passes(inputs)
-
-    def _class_steps(self, key: int) -> Tensor:
-        """What is added to the target, modulo the number of classes, to get the other classes ``(alternatives,)``."""
-        random = generator("random logit", self.seed, key)
-        return 1 + torch.randperm(self.class_count - 1, generator=random)[: self.alternatives]
 
 
 @metric("mprt")
@@ -148,6 +148,11 @@ class ModelParameterRandomisation(RandomisationMetric):
         """Scores in [−1, 1]."""
         original = RankCorrelation(attributions.abs().flatten(1))
         total = torch.zeros(len(batch), dtype=torch.float64, device=attributions.device)
+        models = cascade(batch.model, self.seed)
+        together = stacked(models, batch.model, self.explainer, batch.inputs, batch.targets)
+        if together is not None:
+            yield [self._explained_together(batch, together, original, total)]
+            return total / together.count
 
         def take(samples: Tensor, _: Tensor, randomised: Tensor) -> None:
             total.index_add_(0, samples, original(samples, randomised.abs().flatten(1)))
@@ -160,6 +165,20 @@ class ModelParameterRandomisation(RandomisationMetric):
     def passes(self, model: nn.Module, inputs: Tensor) -> int:
         """One explanation per layer and sample."""
         return len(layers_of(model)) * self.explainer.passes(inputs)
+
+    def _explained_together(self, batch: Batch, models: Stacked, original: RankCorrelation, total: Tensor) -> Work:
+        """Work that adds every sample's correlations with the maps of all models to ``total`` ``(batch,)``."""
+
+        def make(samples: Tensor) -> tuple[Tensor, Tensor]:
+            return models.copies(batch.inputs[samples]), batch.targets[samples]
+
+        def take(samples: Tensor, maps: Tensor) -> None:
+            randomised = models.by_model(maps.abs()).flatten(2)
+            again = original(samples.repeat_interleave(models.count), randomised.flatten(0, 1))
+            total.index_add_(0, samples, again.reshape(-1, models.count).sum(1))
+
+        shape = (models.count * batch.inputs.shape[1], *batch.inputs.shape[2:])
+        return Work(StackedRoute(self.explainer, models), shape, len(batch), batch.inputs.device, make, take)
 
 
 @metric("smooth_mprt")
@@ -196,6 +215,7 @@ class SmoothMprt(RandomisationMetric):
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Hedström et al. 2023"
+    revision: ClassVar[int] = 2
     complex_inputs: ClassVar[bool] = False
     scale_matters: ClassVar[bool] = True
 
@@ -205,7 +225,7 @@ class SmoothMprt(RandomisationMetric):
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]."""
-        noisy = NoisyInputs(batch.inputs, self.noise, ("smoothing noise", self.seed))
+        noisy = NoisyInputs(batch, self.noise, ("smoothing noise", self.seed), self.draws)
         smooth = attributions.clone()
         yield [self._added(smooth, batch, batch.model, noisy, range(1, self.draws))]
         original, everyone = RankCorrelation(smooth.abs().flatten(1)), torch.arange(len(batch), device=smooth.device)

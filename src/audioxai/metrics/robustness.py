@@ -25,13 +25,16 @@ from torch import Tensor, nn
 
 from audioxai.core import Explainer
 from audioxai.metrics.batch import Batch, PassMetric, predicted_class
-from audioxai.metrics.engine import Scoring, Work
+from audioxai.metrics.engine import Estimate, Scoring, Work
 from audioxai.metrics.noise import Noise, NoisyInputs, RangeNoise, SignalNoise
+from audioxai.metrics.precision import check_precision, mean_of, sampling
 from audioxai.metrics.registry import metric
 from audioxai.metrics.similarity import distance, norm
 from audioxai.utils.errors import UserError
 
 Comparison = Callable[[Tensor, Tensor], Tensor]
+# Draws before a sample is first asked whether it is precise enough.
+FEWEST_DRAWS = 8
 
 
 @dataclass(eq=False)
@@ -50,6 +53,10 @@ class NoisyExplanations:
         Noisy versions of each sample.
     seed : int
         Of the noise, a function of the sample's values and the seed.
+    first : int
+        Number of the first of the draws, which is draw 0 here.
+    antithetic : bool
+        Whether draws come in pairs of opposite noise.
     inputs : NoisyInputs
         Makes the noisy inputs.
     work : Work
@@ -61,11 +68,14 @@ class NoisyExplanations:
     noise: Noise
     draws: int
     seed: int
+    first: int = 0
+    antithetic: bool = False
     inputs: NoisyInputs = field(init=False)
     work: Work = field(init=False)
 
     def __post_init__(self) -> None:
-        self.inputs = NoisyInputs(self.batch.inputs, self.noise, ("sensitivity noise", self.seed))
+        purpose = ("sensitivity noise", self.seed)
+        self.inputs = NoisyInputs(self.batch, self.noise, purpose, self.draws, self.first, antithetic=self.antithetic)
         self._of_inputs: dict[Comparison, Tensor] = {}
         self._of_maps: dict[tuple[Any, ...], tuple[Comparison, Tensor, Tensor]] = {}
         self.work = self.batch.explanations(self.explainer, self._make, self.draws, self._take)
@@ -96,15 +106,22 @@ class NoisyExplanations:
             measured[samples, draws] = comparison(attributions[samples], again)
 
 
-def noisy_explanations(batch: Batch, explainer: Explainer, noise: Noise, draws: int, seed: int) -> NoisyExplanations:
+def noisy_explanations(
+    batch: Batch, explainer: Explainer, noise: Noise, draws: int, seed: int, first: int = 0, *, antithetic: bool = False
+) -> NoisyExplanations:
     """The batch's noisy explanations with these settings, one object for all metrics that ask before they are sent.
 
     After they have been sent, a new object is made.
     """
-    key = ("noisy explanations", id(explainer), noise, draws, seed)
-    (latest,) = places = batch.shared(key, lambda: [NoisyExplanations(batch, explainer, noise, draws, seed)])
+
+    def make() -> NoisyExplanations:
+        return NoisyExplanations(batch, explainer, noise, draws, seed, first, antithetic)
+
+    (latest,) = places = batch.shared(
+        ("noisy explanations", id(explainer), noise, draws, seed, first, antithetic), lambda: [make()]
+    )
     if latest.work.done:
-        places[0] = latest = NoisyExplanations(batch, explainer, noise, draws, seed)
+        places[0] = latest = make()
     return latest
 
 
@@ -130,6 +147,7 @@ class RobustnessMetric(PassMetric):
     seed: int = 0
 
     family: ClassVar[str] = "robustness"
+    revision: ClassVar[int] = 2
     complex_inputs: ClassVar[bool] = False
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
@@ -139,16 +157,6 @@ class RobustnessMetric(PassMetric):
     def __post_init__(self) -> None:
         if self.draws < 1:
             raise UserError(f"draws is {self.draws}; {self.label} needs at least 1")
-
-    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
-        """Scores ≥ 0."""
-        return self.measuring(
-            noisy_explanations(batch, self.explainer, self.noise, self.draws, self.seed), attributions
-        )
-
-    @abstractmethod
-    def measuring(self, noisy: NoisyExplanations, attributions: Tensor) -> Scoring:
-        """Ask for measurements, yield the work, return scores ``(batch,)``."""
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
         """``draws`` explanations per sample."""
@@ -164,6 +172,11 @@ class AverageSensitivity(RobustnessMetric):
     ----------
     explainer, noise, draws, seed
         As in :class:`RobustnessMetric`.
+    precision : float or None
+        Standard error at which a sample stops, instead of a number of ``draws``; None for these.
+    antithetic : bool or None
+        Whether draws come in pairs of opposite noise, which move most maps in opposite directions, so that their mean
+        is known better; ``draws`` are even then. None: where there is a ``precision``.
 
     Notes
     -----
@@ -171,20 +184,79 @@ class AverageSensitivity(RobustnessMetric):
     the noise is zero because the input is silent.
     """
 
+    precision: float | None = None
+    antithetic: bool | None = None
+
     label: ClassVar[str] = "Average sensitivity"
     short: ClassVar[str] = "Sensitivity"
     source: ClassVar[str] = "Yeh et al. 2019"
 
-    def measuring(self, noisy: NoisyExplanations, attributions: Tensor) -> Scoring:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_precision(self.precision)
+        if self.antithetic and self.draws % 2:
+            raise UserError(f"draws is {self.draws}; antithetic draws come in pairs, so give an even number")
+
+    @property
+    def states_passes(self) -> bool:  # type: ignore[override]
+        """Whether :meth:`passes` is known beforehand: not with a ``precision``."""
+        return self.precision is None
+
+    @property
+    def in_pairs(self) -> bool:
+        """Whether draws come in pairs of opposite noise."""
+        return self.precision is not None if self.antithetic is None else self.antithetic
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores ≥ 0."""
+        return sampling(batch, _Changes(self, attributions), self.draws, self.precision, FEWEST_DRAWS)
+
+    def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
+        """``draws`` explanations per sample, with a ``precision`` the fewest that it takes."""
+        draws = self.draws if self.precision is None else FEWEST_DRAWS
+        return draws * self.explainer.passes(inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """Relative changes of the maps of a batch under noise."""
+
+    metric: AverageSensitivity
+    attributions: Tensor
+
+    def draw(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[list[Work], Callable[[], Tensor]]:
+        """Draws ``first`` to ``end`` − 1, which yield changes ``(rows, end − first)``."""
+        metric, attributions = self.metric, self.attributions if first == 0 else self.attributions[rows]
+        noisy = noisy_explanations(
+            part, metric.explainer, metric.noise, end - first, metric.seed, first, antithetic=metric.in_pairs
+        )
         changes = noisy.of_maps(distance, attributions)
-        yield [noisy.work]
-        return torch.where(noisy.inputs.have_noise, _relative(changes.mean(1), attributions), torch.nan)
+        have_noise = noisy.inputs.have_noise[:, None]
+        return [noisy.work], lambda: torch.where(have_noise, _relative(changes, attributions), torch.nan)
+
+    def estimate(self, rows: Tensor, numbers: Tensor) -> Estimate:  # noqa: ARG002 (the interface)
+        """Means over draws, or pairs of them."""
+        return mean_of(numbers, in_pairs=self.metric.in_pairs)
+
+
+@dataclass(frozen=True)
+class _LargestMetric(RobustnessMetric):
+    """A metric of the largest measurement over all draws, which has no standard error."""
+
+    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+        """Scores ≥ 0."""
+        return self.measuring(
+            noisy_explanations(batch, self.explainer, self.noise, self.draws, self.seed), attributions
+        )
+
+    @abstractmethod
+    def measuring(self, noisy: NoisyExplanations, attributions: Tensor) -> Scoring:
+        """Ask for measurements, yield the work, return scores ``(batch,)``."""
 
 
 @metric("maximum_sensitivity")
 @dataclass(frozen=True)
-class MaximumSensitivity(RobustnessMetric):
+class MaximumSensitivity(_LargestMetric):
     """Largest relative change ‖a(x + ε) − a(x)‖₂ / ‖a(x)‖₂ of the map under noise, for the same class.
 
     Attributes
@@ -210,7 +282,7 @@ class MaximumSensitivity(RobustnessMetric):
 
 @metric("local_lipschitz")
 @dataclass(frozen=True)
-class LocalLipschitz(RobustnessMetric):
+class LocalLipschitz(_LargestMetric):
     """Largest relative change of the map divided by the root mean square of the noise that caused it.
 
     Attributes
@@ -241,7 +313,7 @@ class LocalLipschitz(RobustnessMetric):
 
 @metric("relative_input_stability")
 @dataclass(frozen=True)
-class RelativeInputStability(RobustnessMetric):
+class RelativeInputStability(_LargestMetric):
     """Largest ‖(a(x) − a(x + ε)) / a(x)‖ / ‖ε / x‖, feature by feature, over noise that keeps the predicted class.
 
     Attributes
@@ -276,8 +348,8 @@ class RelativeInputStability(RobustnessMetric):
 
 
 def _relative(change: Tensor, attributions: Tensor) -> Tensor:
-    """Change divided by the norm of the map; NaN where the map is all zero."""
-    size = norm(attributions)
+    """Change ``(batch,)`` or ``(batch, draws)`` divided by the norm of the map; NaN where the map is all zero."""
+    size = norm(attributions).reshape(-1, *[1] * (change.ndim - 1))
     return torch.where(size > 0, change / size, torch.nan)
 
 

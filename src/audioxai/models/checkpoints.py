@@ -12,13 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from audioxai.fused import Kind
 from audioxai.models.front_end import Classifier
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import digest_of_json, replacing, write_json
 from audioxai.utils.tensors import DamagedError, require_regular
 
-# Raised whenever a field is added or changes its meaning.
-CARD_FORMAT = 3
+# Raised whenever a field is added or changes its meaning; cards of the first readable format lack what was added since.
+CARD_FORMAT, FIRST_READABLE_FORMAT = 4, 3
 TRAIN_ANEW = "delete it to train the model anew"
 
 
@@ -55,6 +56,9 @@ class Card:
         Whether it was trained to distinguish planted cues instead of what was recorded.
     cue_reliance : dict or None
         For a model of cues, its accuracy with them, without them and after a swap; None for all others.
+    fused : dict
+        Copies through which forward and gradient passes of its body go, which change no bit, as
+        :func:`~audioxai.fused.fastest_copies` chose them; empty for the body itself.
     format : int
         Version of these fields.
     """
@@ -79,6 +83,7 @@ class Card:
     groups: list[dict[str, Any]] = field(default_factory=list)
     cues: bool = False
     cue_reliance: dict[str, Any] | None = None
+    fused: dict[Kind, str] = field(default_factory=dict)
     format: int = CARD_FORMAT
 
 
@@ -121,8 +126,10 @@ def read_card(weights: Path) -> Card:
     version = content.get("format", 1)
     if isinstance(version, int) and version > CARD_FORMAT:
         raise UserError(f"checkpoint card {path} is of format {version}, newer than {CARD_FORMAT}; update audioxai")
-    if version != CARD_FORMAT:
-        raise UserError(f"checkpoint card {path} is of format {version}, older than {CARD_FORMAT}; {TRAIN_ANEW}")
+    if not (isinstance(version, int) and version >= FIRST_READABLE_FORMAT):
+        raise UserError(
+            f"checkpoint card {path} is of format {version}, older than {FIRST_READABLE_FORMAT}; {TRAIN_ANEW}"
+        )
     if content.pop("digest", None) != digest_of_json(content):
         raise UserError(f"checkpoint card {path} is damaged or was edited; {TRAIN_ANEW}")
     try:

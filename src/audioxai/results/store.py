@@ -51,8 +51,12 @@ ROW_SCHEMA = pyarrow.schema(
         ("score", pyarrow.float64()),
         ("passes", pyarrow.int64()),
         ("seconds", pyarrow.float64()),
+        # How far a metric's random draws may have moved the score; null where it does not say.
+        ("standard_error", pyarrow.float64()),
     ]
 )
+# That of shards from before standard errors were stored.
+EARLIER_SCHEMA = ROW_SCHEMA.remove(len(ROW_SCHEMA) - 1)
 ROW_COLUMNS = tuple(ROW_SCHEMA.names)
 DESCRIPTION, DIGEST = b"audioxai", b"audioxai digest"
 # What a shard's description calls its own path below the results folder.
@@ -168,7 +172,7 @@ def read_rows(path: Path) -> tuple[pyarrow.Table, dict[str, Any]]:
                 rows = file.read()
             known = rows.schema.metadata or {}
             text = known.get(DESCRIPTION, b"").decode()
-            if not rows.schema.equals(ROW_SCHEMA) or DESCRIPTION not in known:
+            if not any(map(rows.schema.equals, (ROW_SCHEMA, EARLIER_SCHEMA))) or DESCRIPTION not in known:
                 raise DamagedError("has other columns than a result row")
             damaged = digest_of_rows(rows, text).encode() != known.get(DIGEST)
             description = json.loads(text)
@@ -177,7 +181,10 @@ def read_rows(path: Path) -> tuple[pyarrow.Table, dict[str, Any]]:
         if damaged:
             raise DamagedError("is damaged: its digest is not that of its content")
         _require_own_place(path, description)
-        return rows.replace_schema_metadata(None), description
+        rows = rows.replace_schema_metadata(None)
+        if rows.schema == EARLIER_SCHEMA:
+            rows = rows.append_column(ROW_SCHEMA.field("standard_error"), pyarrow.nulls(len(rows), pyarrow.float64()))
+        return rows, description
 
 
 @contextmanager

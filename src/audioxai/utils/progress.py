@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 Item = TypeVar("Item")
+Report = Callable[[int, int], object]
+"""Is called with the number of units that are done, and of all."""
 
 # Seconds between two lines where standard error is no terminal; work that takes less prints nothing.
 LINE_INTERVAL_S = 30.0
@@ -63,6 +65,35 @@ def track(items: Iterable[Item], total: int | None, description: str, unit: str 
         for item in items:
             yield item
             progress.update(1)
+
+
+class Reported:
+    """Progress for a program, not a reader.
+
+    Parameters
+    ----------
+    total : int
+        Units in all.
+    report : callable
+        Is called with the units that are done and ``total`` after every update.
+    """
+
+    def __init__(self, total: int, report: Report) -> None:
+        self._total, self._report, self._done = total, report, 0
+
+    def update(self, n: int = 1) -> None:
+        """Count ``n`` more units as done, and report them."""
+        self._done += n
+        self._report(self._done, self._total)
+
+    def set_postfix_str(self, s: str = "") -> None:
+        """Leave out what is being done."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is shown, so nothing ends."""
 
 
 class Lines:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Baseline, Table
 from audioxai.core import Targets, target_scores
+from audioxai.fused import original_passes
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
 from audioxai.utils.seeding import content_keys, derived_seed
@@ -74,7 +75,8 @@ class Adapter(ABC):
             require_finite(attributions)
             return attributions
 
-        return prepared(model, inputs, targets, compute)
+        with original_passes(model):
+            return prepared(model, inputs, targets, compute)
 
     def passes(self, inputs: Tensor) -> int:
         """``passes_per_sample`` times samples.

@@ -23,7 +23,7 @@ torch.Size([1, 1, 4, 8])
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -75,9 +75,12 @@ DUAL_SMOOTHING_CELLS = 2.5
 Recipe = TypeVar("Recipe", bound=Callable[..., object])
 
 
-def _ours(name: str, label: str, family: str, *, domains: tuple[str, ...] = ()) -> Callable[[Recipe], Recipe]:
+def _ours(
+    name: str, label: str, family: str, *, domains: tuple[str, ...] = (), revision: int = 1
+) -> Callable[[Recipe], Recipe]:
     """Register a complete method of ours."""
-    return METHODS.register(name, label=label, family=family, role="ours", complete=True, domains=domains)
+    facts: dict[str, Any] = {"domains": domains, "revision": revision}
+    return METHODS.register(name, label=label, family=family, role="ours", complete=True, **facts)
 
 
 # --- What recipes are made of ----------------------------------------------------------------------------------------
@@ -160,7 +163,7 @@ def low_energy_mask(training_inputs: Tensor, gradients: int = 32) -> PathIntegra
     return _from_baseline(LowEnergy.of(training_inputs), gradients)
 
 
-@_ours("noisy_silence", "Noisy-silence IG", "silence baseline", domains=("log_mel",))
+@_ours("noisy_silence", "Noisy-silence IG", "silence baseline", domains=("log_mel",), revision=2)
 def noisy_silence(domain: LogMel, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> PathIntegral:
     """From stationary noise at the training set's noise floor."""
     require_ordinary(domain, training_inputs)
@@ -180,13 +183,14 @@ def mean(training_inputs: Tensor, gradients: int = 32) -> PathIntegral:
     role="peer",
     complete=True,
     source="Erion et al. 2021",
+    revision=2,
 )
 def expected(training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> PathIntegral:
     """From members of the training set, one per gradient."""
     return _over_draws(_references(training_inputs, gradients, seed), gradients)
 
 
-@_ours("expected_noise", "Expected-noise IG", "noise baseline", domains=SOUND)
+@_ours("expected_noise", "Expected-noise IG", "noise baseline", domains=SOUND, revision=2)
 def expected_noise(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> PathIntegral:
     """From noise with the spectrum of the training inputs, drawn anew for every gradient."""
     return _from_noise(_noise(domain, training_inputs, seed), gradients)
@@ -207,13 +211,13 @@ def amplitude(domain: Domain, gradients: int = 32) -> PathIntegral:
     return _fade_in(domain, gradients)
 
 
-@_ours("crossfade", "Crossfade IG", "noise baseline", domains=SOUND)
+@_ours("crossfade", "Crossfade IG", "noise baseline", domains=SOUND, revision=2)
 def crossfade(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> PathIntegral:
     """Along crossfades from noise to the input."""
     return _crossfades(_noise(domain, training_inputs, seed), gradients)
 
 
-@_ours("smooth", "Smooth silence IG", "silence baseline")
+@_ours("smooth", "Smooth silence IG", "silence baseline", revision=2)
 def smooth(domain: Domain, gradients: int = 32, seed: int = 0) -> PathIntegral:
     """From silence to the input with noise added, drawn anew for every gradient."""
     return _over_draws(NoisyInput(Straight(Silence(domain)), noise_std(domain), seed), gradients)
@@ -222,28 +226,28 @@ def smooth(domain: Domain, gradients: int = 32, seed: int = 0) -> PathIntegral:
 # --- Two baselines ---------------------------------------------------------------------------------------------------
 
 
-@_ours("two_missingness", "Two-missingness IG", "two baselines")
+@_ours("two_missingness", "Two-missingness IG", "two baselines", revision=2)
 def two_missingness(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> MeanOf:
     """Mean of a fade-in from silence and expected gradients, half of the gradients for each."""
     silent, usual = _halves(gradients)
     return MeanOf((_fade_in(domain, silent), _over_draws(_references(training_inputs, gradients, seed), usual)))
 
 
-@_ours("silence_and_noise", "Silence-and-noise IG", "two baselines", domains=SOUND)
+@_ours("silence_and_noise", "Silence-and-noise IG", "two baselines", domains=SOUND, revision=2)
 def silence_and_noise(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> MeanOf:
     """Mean of a fade-in from silence and lines from noise, half of the gradients for each."""
     silent, noisy = _halves(gradients)
     return MeanOf((_fade_in(domain, silent), _from_noise(_noise(domain, training_inputs, seed), noisy)))
 
 
-@_ours("silence_and_crossfade", "Silence-and-crossfade IG", "two baselines", domains=SOUND)
+@_ours("silence_and_crossfade", "Silence-and-crossfade IG", "two baselines", domains=SOUND, revision=2)
 def silence_and_crossfade(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> MeanOf:
     """Mean of a fade-in from silence and crossfades from noise, half of the gradients for each."""
     silent, noisy = _halves(gradients)
     return MeanOf((_fade_in(domain, silent), _crossfades(_noise(domain, training_inputs, seed), noisy)))
 
 
-@_ours("dual", "Dual IG", "two baselines", domains=SOUND)
+@_ours("dual", "Dual IG", "two baselines", domains=SOUND, revision=2)
 def dual(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> BalancedMean:
     """Balanced mean of a fade-in from silence and, smoothed over patches, paths from noise as loud as the input.
 
@@ -283,13 +287,13 @@ def silence_smoothed(domain: Domain, gradients: int = 32) -> Smoothed:
     return Smoothed(silence(domain, gradients), SMOOTHING_CELLS)
 
 
-@_ours("noise_smoothed", "Expected-noise IG, smoothed", "noise baseline", domains=SOUND)
+@_ours("noise_smoothed", "Expected-noise IG, smoothed", "noise baseline", domains=SOUND, revision=2)
 def noise_smoothed(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> Smoothed:
     """Smoothed map of ``expected_noise``."""
     return Smoothed(expected_noise(domain, training_inputs, gradients, seed), SMOOTHING_CELLS)
 
 
-@_ours("two_missingness_smoothed", "Two-missingness IG, smoothed", "two baselines")
+@_ours("two_missingness_smoothed", "Two-missingness IG, smoothed", "two baselines", revision=2)
 def two_missingness_smoothed(domain: Domain, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> Smoothed:
     """Smoothed map of ``two_missingness``."""
     return Smoothed(two_missingness(domain, training_inputs, gradients, seed), SMOOTHING_CELLS)

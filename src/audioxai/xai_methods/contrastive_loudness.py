@@ -116,6 +116,7 @@ class Peaks:
     family="two baselines",
     role="ours",
     domains=("log_mel", "mask"),
+    revision=2,
 )
 def contrastive_loudness(
     domain: LogMel | Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0

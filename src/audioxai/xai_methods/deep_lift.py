@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
 from audioxai.core import target_scores
+from audioxai.fused import original_passes
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import slices
 from audioxai.xai_methods.calls import input_gradient, require_relu_modules
@@ -64,10 +65,11 @@ class DeepLift(IntegralMethod):
             If a non-linearity of the model is not a module, or has no rule.
         """
         # An input and its reference pass together.
-        parts = [
-            self._attribute(model, inputs[rows].detach().requires_grad_(True), targets[rows])
-            for rows in slices(len(inputs), max(1, size // 2))
-        ]
+        with original_passes(model):
+            parts = [
+                self._attribute(model, inputs[rows].detach().requires_grad_(True), targets[rows])
+                for rows in slices(len(inputs), max(1, size // 2))
+            ]
         maps, changes = zip(*parts, strict=True)
         return Integral(torch.cat(maps), torch.cat(changes), torch.ones_like(targets))
 

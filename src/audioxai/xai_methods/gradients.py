@@ -1,6 +1,7 @@
 """Methods from gradients at the input or near it: saliency, input × gradient, SmoothGrad."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,8 @@ class Saliency:
     torch.Size([1, 1, 2, 3])
     """
 
+    of_input_gradients: ClassVar[bool] = True
+
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions ≥ 0 shaped like ``inputs``, in logits per unit of the input."""
         return attribute_in_calls(model, inputs, targets, _saliency)
@@ -45,6 +48,8 @@ class Saliency:
 @dataclass(frozen=True)
 class InputXGradient:
     """Input times gradient, x ⊙ ∂F/∂x (Shrikumar et al. 2016); zero wherever the input is zero in its own unit."""
+
+    of_input_gradients: ClassVar[bool] = True
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
         """Attributions shaped like ``inputs``, in logits."""
@@ -111,7 +116,9 @@ class SmoothGrad:
         return total / self.draws
 
 
-@METHODS.register("smooth_grad", label="SmoothGrad", family="peers", role="peer", source="Smilkov et al. 2017")
+@METHODS.register(
+    "smooth_grad", label="SmoothGrad", family="peers", role="peer", source="Smilkov et al. 2017", revision=2
+)
 def smooth_grad(domain: Domain, gradients: int = 32, seed: int = 0) -> SmoothGrad:
     """SmoothGrad with noise of a twentieth of the domain's range."""
     return SmoothGrad(noise_std(domain), gradients, seed=seed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from audioxai.core import Targets, output_of
+from audioxai.fused import original_passes
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.calls import LogitsOf, attribute_in_calls, graph_behind, require_real, require_relu_modules
 from audioxai.xai_methods.registry import METHODS
@@ -30,7 +31,8 @@ class GuidedGradCam:
         UserError
             If the model has no such convolution or a ReLU that is not a module.
         """
-        return attribute_in_calls(model, inputs, targets, _attribute)
+        with original_passes(model):
+            return attribute_in_calls(model, inputs, targets, _attribute)
 
     def passes(self, inputs: Tensor) -> int:
         """Two per sample, one for each factor."""

@@ -42,6 +42,7 @@ from torch.nn import functional
 
 from audioxai.core import RESHAPING, Targets, target_scores
 from audioxai.domains import Domain
+from audioxai.fused import original_passes
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods.calls import attribute_in_calls, graph_behind, input_gradient
 from audioxai.xai_methods.path_integral import change_along
@@ -280,7 +281,8 @@ class Lrp:
         UserError
             If the model holds an operation without a rule.
         """
-        return attribute_in_calls(model, inputs, targets, self._attribute)
+        with original_passes(model):
+            return attribute_in_calls(model, inputs, targets, self._attribute)
 
     def passes(self, inputs: Tensor) -> int:
         """One per sample, in which every layer is gone through a few times."""

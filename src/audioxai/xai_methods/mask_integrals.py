@@ -23,7 +23,13 @@ def _from(removal: Baseline, domain: Mask, gradients: int) -> IntegralInMasks:
 
 
 @METHODS.register(
-    "mask_noise", label="Noise IG (masks)", family="noise baseline", role="ours", complete=True, domains=("mask",)
+    "mask_noise",
+    label="Noise IG (masks)",
+    family="noise baseline",
+    role="ours",
+    complete=True,
+    domains=("mask",),
+    revision=2,
 )
 def mask_noise(domain: Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> IntegralInMasks:
     """From noise with the spectrum of the training waveforms, one draw for each clip."""
@@ -37,6 +43,7 @@ def mask_noise(domain: Mask, training_inputs: Tensor, gradients: int = 32, seed:
     role="ours",
     complete=True,
     domains=("mask",),
+    revision=2,
 )
 def mask_silence_and_noise(domain: Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0) -> BalancedMean:
     """Balanced mean of the integrals from silence and from noise, half of the gradients for each."""

@@ -262,7 +262,13 @@ def _ordered(
 
 
 @METHODS.register(
-    "ordered", label="Ordered IG", family="two baselines", role="ours", complete=True, domains=("log_mel", "mask")
+    "ordered",
+    label="Ordered IG",
+    family="two baselines",
+    role="ours",
+    complete=True,
+    domains=("log_mel", "mask"),
+    revision=2,
 )
 def ordered(
     domain: LogMel | Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0
@@ -278,6 +284,7 @@ def ordered(
     role="ours",
     complete=True,
     domains=("log_mel", "mask"),
+    revision=2,
 )
 def ordered_contrastive(
     domain: LogMel | Mask, training_inputs: Tensor, gradients: int = 32, seed: int = 0

@@ -269,6 +269,7 @@ def _coarse(shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     role="ours",
     domains=("mask",),
     gradients=False,
+    revision=2,
 )
 def ordered_passes(domain: Mask, training_inputs: Tensor, passes: int = 400, seed: int = 0) -> OrderedPasses:
     """Ordered masks out of silence and out of noise with the spectrum of the training waveforms."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from audioxai.baselines import BandNoise, Baseline, RandomBaseline, SpeechShapedNoise, blurred
+from audioxai.utils.counter_random import normal_like
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_keys, generator
 
 
 class Curve(ABC):
@@ -148,12 +148,7 @@ class NoisyInput(Path):
 
 def with_noise(inputs: Tensor, noise_std: float, seed: int, draw: int) -> Tensor:
     """Inputs plus Gaussian noise, drawn for each sample from its values, the seed and the draw."""
-    # The word that names this stream of random numbers is part of the numbers; it stays.
-    noise = [
-        torch.randn(inputs.shape[1:], generator=generator("shaken", seed, draw, key), dtype=torch.float64)
-        for key in content_keys(inputs)
-    ]
-    return inputs + noise_std * torch.stack(noise).to(inputs)
+    return inputs + noise_std * normal_like(inputs, "noise around inputs", seed, draw).to(inputs)
 
 
 # --- Gains -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ for each sample from its own values and the seed.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,9 +16,11 @@ from torch.nn import functional
 from audioxai.baselines import Baseline, Silence
 from audioxai.core import Targets
 from audioxai.domains import Domain
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import slices
-from audioxai.utils.seeding import content_keys, generator
+from audioxai.utils.seeding import content_keys
+from audioxai.utils.windows import windows_at
 from audioxai.xai_methods.calls import prepared, require_finite
 from audioxai.xai_methods.path_integral import Integral, IntegralMethod, call_size
 from audioxai.xai_methods.registry import METHODS
@@ -91,6 +93,9 @@ class Rise:
         Probability in (0, 1) with which a cell of the grid is kept.
     seed : int
         Of the masks.
+    antithetic : bool
+        Whether masks come in pairs that are each other's complement, for ``kept`` of 0.5: every cell is kept in half of
+        them, and the mean is known better.
 
     Notes
     -----
@@ -109,12 +114,18 @@ class Rise:
     cells_per_side: int = 8
     kept: float = 0.5
     seed: int = 0
+    antithetic: bool = False
 
     def __post_init__(self) -> None:
         if self.masks < 1 or self.cells_per_side < 1 or not 0.0 < self.kept < 1.0:
             raise UserError(
                 f"masks is {self.masks}, cells_per_side is {self.cells_per_side} and kept is {self.kept}; give at "
                 "least 1 of both and a probability between 0 and 1"
+            )
+        if self.antithetic and (self.kept != 0.5 or self.masks % 2):
+            raise UserError(
+                f"masks is {self.masks} and kept is {self.kept}; antithetic masks are pairs of complements, so give an "
+                "even number and 0.5"
             )
 
     def __call__(self, model: nn.Module, inputs: Tensor, targets: Targets) -> Tensor:
@@ -135,36 +146,47 @@ class Rise:
     def _mean(self, asked: Asked, key: int) -> Tensor:
         """Weighted mean of the masks of one sample, ``(1, …)``."""
         like = asked.whole.real if asked.whole.is_complex() else asked.whole
-        random, total = generator("rise", self.seed, key), torch.zeros_like(like[0, :1])
+        stream, total = Streams(("rise", self.seed), [key], like.device), torch.zeros_like(like[0, :1])
         # Masks are drawn call by call: all of them would take more memory than the model.
         for part in slices(self.masks, asked.size):
-            masks = torch.stack([self._mask(tuple(like.shape[2:]), random) for _ in range(part.start, part.stop)])
-            masks = masks[:, None].to(like)
+            masks = self._masks(like.shape[2:], stream, part).to(like)
             probabilities = asked(masks).sigmoid()
             total += torch.tensordot(probabilities.to(like), masks, 1)
         return (total / (self.masks * self.kept)).expand_as(like[0]).clone()
 
-    def _mask(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
-        """One mask of a sample's shape, float64."""
+    def _masks(self, shape: Sequence[int], stream: Streams, part: slice) -> Tensor:
+        """Masks ``(n, 1, …)`` of a sample's shape by their numbers; every other one the opposite, where asked for."""
+        if not self.antithetic:
+            return self._drawn(shape, stream, part)
+        numbers, first = torch.arange(part.start, part.stop), part.start // 2
+        masks = self._drawn(shape, stream, slice(first, -(-part.stop // 2)))[numbers // 2 - first]
+        masks[numbers % 2 == 1] = 1.0 - masks[numbers % 2 == 1]
+        return masks
+
+    def _drawn(self, shape: Sequence[int], stream: Streams, part: slice) -> Tensor:
+        """Masks ``(n, 1, …)`` of a sample's shape, float64, by their numbers; each takes as much of the stream."""
         cells = [min(self.cells_per_side, size) for size in shape]
-        kept = torch.rand([count + 1 for count in cells], generator=random, dtype=torch.float64) < self.kept
         widths = [-(-size // count) for size, count in zip(shape, cells, strict=True)]
+        grid = torch.Size(count + 1 for count in cells)
+        numbers, count = grid.numel() + len(grid), part.stop - part.start
+        drawn = stream.uniform(count * numbers, first=part.start * numbers).reshape(count, numbers)
+        kept, shares = drawn[:, : grid.numel()], drawn[:, grid.numel() :]
         enlarged = functional.interpolate(
-            kept.double()[None, None],
-            [width * (count + 1) for width, count in zip(widths, cells, strict=True)],
+            (kept < self.kept).double().reshape(count, 1, *grid),
+            [width * many for width, many in zip(widths, grid, strict=True)],
             mode="bilinear" if len(shape) == 2 else "linear",
             align_corners=False,
-        )[0, 0]
-        shifts = [int(torch.randint(width, (), generator=random)) for width in widths]
-        return enlarged[tuple(slice(shift, shift + size) for shift, size in zip(shifts, shape, strict=True))]
+        )
+        shifts = (shares * torch.tensor(widths, device=shares.device)).long()
+        return windows_at(enlarged, torch.arange(count, device=shares.device), shifts.unbind(1), shape)
 
 
 @METHODS.register(
-    "rise", label="RISE", family="perturbation", role="peer", source="Petsiuk et al. 2018", gradients=False
+    "rise", label="RISE", family="perturbation", role="peer", source="Petsiuk et al. 2018", gradients=False, revision=2
 )
-def rise(baseline: Baseline, passes: int = 400, seed: int = 0) -> Rise:
+def rise(baseline: Baseline, passes: int = 400, seed: int = 0, *, antithetic: bool = False) -> Rise:
     """RISE of this many masks."""
-    return Rise(baseline, passes, seed=seed)
+    return Rise(baseline, passes, seed=seed, antithetic=antithetic)
 
 
 @METHODS.register(
@@ -175,6 +197,7 @@ def rise(baseline: Baseline, passes: int = 400, seed: int = 0) -> Rise:
     domains=("rfft", "stft"),
     source="Brüsch et al. 2024",
     gradients=False,
+    revision=2,
 )
 def freqrise(domain: Domain, passes: int = 3_000, cells_per_side: int | None = None, seed: int = 0) -> Rise:
     """RISE of the bins of a spectrum: masks let them through or set them to 0, on a grid of 200 cells, or 25 × 25."""
@@ -260,8 +283,9 @@ class KernelShap(IntegralMethod):
     def _values(self, asked: Asked, places: Tensor, key: int) -> tuple[Tensor, Tensor]:
         """Values of the patches, float64, and the change of the score, of one sample."""
         patches = 1 + int(places.max())
-        coalitions, weights, ridge = self._coalitions(patches, key)
-        members = torch.cat([torch.ones(1, patches), torch.zeros(1, patches), coalitions]).to(places.device)
+        coalitions, weights, ridge = self._coalitions(patches, key, places.device)
+        ends = torch.tensor([1.0, 0.0], device=places.device)[:, None].expand(2, patches)
+        members = torch.cat([ends, coalitions])
         like = asked.whole.real if asked.whole.is_complex() else asked.whole
         parts = slices(len(members), asked.size)
         scores = torch.cat([asked(members[part][:, places][:, None].to(like)) for part in parts])
@@ -269,20 +293,22 @@ class KernelShap(IntegralMethod):
         gained = (scores[2:] - scores[1]).double()
         return shapley_values(coalitions.to(gained), gained, weights.to(gained), change.double(), ridge), change
 
-    def _coalitions(self, patches: int, key: int) -> tuple[Tensor, Tensor, float]:
+    def _coalitions(self, patches: int, key: int, device: torch.device) -> tuple[Tensor, Tensor, float]:
         """Members ``(n, patches)`` of coalitions, their weights, and the weight of the ridge."""
         if 2**patches - 2 <= self._affordable:
             every = torch.tensor(list(product((0.0, 1.0), repeat=patches))[1:-1])
             sizes = every.sum(1).long().tolist()
             weights = [(patches - 1) / (math.comb(patches, size) * size * (patches - size)) for size in sizes]
-            return every, torch.tensor(weights, dtype=torch.float64), 0.0
-        random = generator("coalitions", self.seed, key)
-        numbers = torch.arange(1, patches, dtype=torch.float64)
-        pairs = -(-self._affordable // 2)
-        sizes_drawn = 1 + torch.multinomial(1.0 / (numbers * (patches - numbers)), pairs, True, generator=random)
-        turns = torch.rand(pairs, patches, generator=random, dtype=torch.float64).argsort(1).argsort(1)
-        drawn = (turns < sizes_drawn[:, None]).float()
-        both = torch.stack([drawn, 1.0 - drawn], 1).flatten(0, 1)[: self._affordable]
+            return every.to(device), torch.tensor(weights, dtype=torch.float64), 0.0
+        of_size = torch.arange(1, patches, dtype=torch.float64)
+        odds = (1.0 / (of_size * (patches - of_size))).cumsum(0)
+        pairs, stream = -(-self._affordable // 2), Streams(("coalitions", self.seed), [key], device)
+        drawn = stream.uniform(pairs * (1 + patches)).reshape(pairs, 1 + patches)
+        shares, turns = drawn[:, :1].contiguous(), drawn[:, 1:]
+        # The patches whose turn comes first, as many as the size that is drawn.
+        last = torch.searchsorted((odds / odds[-1]).to(device)[:-1], shares, right=True)
+        first = (turns <= turns.sort(1).values.gather(1, last)).float()
+        both = torch.stack([first, 1.0 - first], 1).flatten(0, 1)[: self._affordable]
         return both, torch.ones(len(both), dtype=torch.float64), RIDGE
 
 
@@ -331,6 +357,7 @@ def patch_places(shape: tuple[int, ...], patches_per_side: int) -> Tensor:
     complete=True,
     source="Lundberg & Lee 2017",
     gradients=False,
+    revision=2,
 )
 def kernel_shap(baseline: Baseline, passes: int = 400, seed: int = 0) -> KernelShap:
     """Kernel SHAP of 8 × 8 patches in this many passes."""

@@ -6,6 +6,7 @@ made again are divided by the largest magnitude of the batch where ``normalise``
 
 import math
 from abc import abstractmethod
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from audioxai.compat.quantus.draws import NoisyDraws, WholeDraws
 from audioxai.compat.quantus.reference import QuantusMetric, prepared
 from audioxai.core import Explainer
 from audioxai.metrics.batch import Batch, predicted_class
-from audioxai.metrics.engine import Scoring
+from audioxai.metrics.engine import Work
 from audioxai.metrics.robustness import largest_defined
 from audioxai.metrics.similarity import distance, norm
 
@@ -52,7 +53,7 @@ class _NoiseMetric(QuantusMetric):
         """Change ``(n,)`` of maps or inputs ``(n, features)``."""
         return distance(maps, others)
 
-    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+    def scoring(self, batch: Batch, attributions: Tensor) -> Generator[Sequence[Work], None, Tensor]:
         """Scores ≥ 0."""
         before = self.prepare(attributions)
         changes = before.new_full((len(batch), self.nr_samples), torch.nan)
@@ -195,12 +196,13 @@ class RelativeInputStability(_NoiseMetric):
         """Relative change, feature by feature."""
         return norm((maps - others) / (maps + (maps == 0) * self.eps_min))
 
-    def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
+    def scoring(self, batch: Batch, attributions: Tensor) -> Generator[Sequence[Work], None, Tensor]:
         """Scores ≥ 0, NaN where a prediction changed."""
         before = batch.plain(predicted_class)
         after = batch.responses(self.noisy(batch), self.nr_samples, predicted_class)
         yield [before.work, after.work]
         scores = yield from super().scoring(batch, attributions)
+        assert isinstance(scores, Tensor)
         return torch.where((after.values == before.values).all(1), scores, torch.nan)
 
     def score(self, before: Tensor, changes: Tensor, of_inputs: Tensor) -> Tensor:  # noqa: ARG002 (the family's)

@@ -1,15 +1,18 @@
 """Correlation of summed attribution with the drop of the logit, over random subsets or parts of the ranked input."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from audioxai.baselines import Baseline
-from audioxai.metrics.batch import Batch, PassMetric, Responses, rounding_of
-from audioxai.metrics.engine import Scoring
+from audioxai.metrics.batch import Batch, PassMetric, Perturbation, Responses, rounding_of
+from audioxai.metrics.engine import Estimate, Scoring, Work
 from audioxai.metrics.faithfulness.ranking import (
     even_edges,
     feature_count,
@@ -19,10 +22,18 @@ from audioxai.metrics.faithfulness.ranking import (
     removed_inputs,
     without_places,
 )
+from audioxai.metrics.faithfulness.tilted import FEWEST_CHOSEN, TiltedSubsets, correlation_of_pairs
 from audioxai.metrics.patterns import Patterns
+from audioxai.metrics.precision import check_precision, jackknife, moments, sampling
 from audioxai.metrics.registry import metric
 from audioxai.metrics.similarity import pearson
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
+
+Design = Literal["auto", "independent", "tilted"]
+FEWEST_TILTED = 8
+# Runs before a sample is first asked whether it is precise enough.
+FEWEST_RUNS = 40
 
 
 @metric("faithfulness_correlation")
@@ -37,14 +48,20 @@ class FaithfulnessCorrelation(PassMetric):
     fraction : float
         Share of the input that a subset takes, in (0, 1).
     runs : int
-        Number of subsets, at least 3.
+        Number of subsets, at least 3; of no meaning with a ``precision``.
     features : int or None
         Number of features in a subset, which takes the place of ``fraction``; None for the fraction.
     patch : int
         Side, in features, of the squares that a subset is made of; 1 for single features. Squares wrap around the
         edges of the input.
     seed : int
-        Of the subsets, a function of the sample's values and the seed; methods share them.
+        Of the subsets, a function of the sample's values and the seed; methods share independent ones.
+    precision : float or None
+        Standard error at which a sample stops, instead of a number of ``runs``; None for these.
+    design : {"auto", "independent", "tilted"}
+        Independent subsets, or tilted pairs of them (:mod:`~audioxai.metrics.faithfulness.tilted`), which estimate the
+        same correlation from fewer passes but are a method's own; subsets have to be of 200 squares or more, and
+        ``runs`` even and 8 or more. ``auto``: tilted where there is a ``precision`` and subsets are that large.
 
     Notes
     -----
@@ -58,6 +75,8 @@ class FaithfulnessCorrelation(PassMetric):
     patch: int = 1
     seed: int = 0
     features: int | None = None
+    precision: float | None = None
+    design: Design = "auto"
 
     label: ClassVar[str] = "Faithfulness correlation"
     short: ClassVar[str] = "Faithfulness"
@@ -65,6 +84,7 @@ class FaithfulnessCorrelation(PassMetric):
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Bhatt et al. 2020, Eq. 2"
+    revision: ClassVar[int] = 2
     draws_at_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -76,44 +96,175 @@ class FaithfulnessCorrelation(PassMetric):
             raise UserError(f"runs is {self.runs}; a correlation needs at least 3")
         if self.patch < 1:
             raise UserError(f"patch is {self.patch}; it has to be at least 1 feature")
+        if self.design not in get_args(Design):
+            raise UserError(f"design is {self.design!r}; choose {', '.join(get_args(Design))}")
+        if self.design == "tilted" and (self.runs < FEWEST_TILTED or self.runs % 2):
+            raise UserError(
+                f"runs is {self.runs}; tilted subsets come in pairs, so give an even number from {FEWEST_TILTED} on"
+            )
+        check_precision(self.precision)
+
+    @property
+    def states_passes(self) -> bool:  # type: ignore[override]
+        """Whether :meth:`passes` is known beforehand: not with a ``precision``."""
+        return self.precision is None
+
+    def check(self, batch: Batch, attributions: Tensor) -> None:
+        """Refuse also inputs that are too small for tilted subsets.
+
+        Raises
+        ------
+        UserError
+            Naming what is wrong.
+        """
+        super().check(batch, attributions)
+        chosen = self.chosen(batch.inputs)
+        if self.design == "tilted" and chosen < FEWEST_CHOSEN:
+            raise UserError(
+                f"a tilted subset has at least {FEWEST_CHOSEN} squares but one of inputs of "
+                f"{tuple(batch.inputs.shape[2:])} has {chosen}; choose the design independent"
+            )
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]; NaN where attributions or drops do not vary."""
-        subsets, after = batch.shared(self, lambda: self._removals(batch))
-        before = batch.plain()
-        yield [before.work, after.work]
-        per_feature = attributions.sum(1, keepdim=True)
-        sums = subsets.sums(per_feature, self.runs)
-        # Sums of many equal numbers differ by their rounding, which is no correlation.
-        varies = per_feature.flatten(1).amax(1) > per_feature.flatten(1).amin(1)
-        return torch.where(varies, _correlation_with_drops(sums, before, after), torch.nan)
+        large = self.chosen(batch.inputs) >= FEWEST_CHOSEN
+        tilted = self.design == "tilted" or (self.design == "auto" and self.precision is not None and large)
+        removals = (_TiltedRemovals if tilted else _IndependentRemovals)(self, batch, attributions)
+        return sampling(batch, removals, self.runs, self.precision, FEWEST_RUNS)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
-        """Per sample ``runs`` and one for the unperturbed input."""
-        return len(inputs) * (self.runs + 1)
+        """Per sample ``runs``, with a ``precision`` the fewest that it takes, and one for the unperturbed input."""
+        return len(inputs) * ((self.runs if self.precision is None else FEWEST_RUNS) + 1)
 
-    def subsets(self, inputs: Tensor) -> Patterns:
-        """Random subsets ``(1, …)`` of the inputs' features, True where removed."""
-        shape = tuple(inputs.shape[2:])
-        return Patterns(inputs, ("faithfulness subsets", self.seed), lambda random: self._subset(shape, random))
+    def chosen(self, inputs: Tensor) -> int:
+        """Squares, or single features, of a subset."""
+        count = math.prod(_grid(tuple(inputs.shape[2:]), self.patch))
+        return max(1, round(self.fraction * count)) if self.features is None else self.features
 
-    def _removals(self, batch: Batch) -> tuple[Patterns, Responses]:
-        subsets, removed = self.subsets(batch.inputs), removed_inputs(batch, self.baseline)
+    def subsets(self, batch: Batch, first: int = 0, end: int | None = None) -> Patterns:
+        """Random subsets ``(1, …)`` of the inputs' features, True where removed, of the runs ``first`` to ``end`` − 1.
 
-        def remove(samples: Tensor, runs: Tensor) -> Tensor:
-            return torch.where(subsets(samples, runs), removed[samples], batch.inputs[samples])
+        All ``runs`` if not given.
+        """
+        numbers, chosen = self.squares(batch), self.chosen(batch.inputs)
 
-        return subsets, batch.responses(remove, self.runs)
+        def draw(streams: Streams) -> Tensor:
+            return streams.subsets(int(numbers.max()) + 1, chosen)[:, None, numbers]
 
-    def _subset(self, shape: tuple[int, ...], random: torch.Generator) -> Tensor:
-        grid = tuple(-(-size // self.patch) for size in shape)
-        chosen = max(1, round(self.fraction * math.prod(grid)) if self.features is None else self.features)
-        mask = torch.zeros(math.prod(grid), dtype=torch.bool)
-        mask[torch.randperm(len(mask), generator=random)[:chosen]] = True
-        mask = mask.reshape(grid)
+        end = self.runs if end is None else end
+        return Patterns(batch, ("faithfulness subsets", self.seed), end - first, draw, first)
+
+    def squares(self, batch: Batch) -> Tensor:
+        """Number of the square of each feature, shaped like an input's features, before the samples' shifts."""
+        shape = tuple(batch.inputs.shape[2:])
+        grid = _grid(shape, self.patch)
+        numbers = torch.arange(math.prod(grid), device=batch.inputs.device).reshape(grid)
         for axis, size in enumerate(shape):
-            mask = mask.repeat_interleave(self.patch, axis).narrow(axis, 0, size)
-        return mask[None]
+            numbers = numbers.repeat_interleave(self.patch, axis).narrow(axis, 0, size)
+        return numbers
+
+
+def _grid(shape: tuple[int, ...], patch: int) -> tuple[int, ...]:
+    """Squares along each axis; the last may be cut off."""
+    return tuple(-(-size // patch) for size in shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Removals(ABC):
+    """Responses of a batch to the removal of subsets, with the attributions' sums over them.
+
+    Attributes
+    ----------
+    metric, batch, attributions
+        As of :meth:`FaithfulnessCorrelation.scoring`.
+    """
+
+    metric: FaithfulnessCorrelation
+    batch: Batch
+    attributions: Tensor
+
+    @abstractmethod
+    def removed(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[Responses, Callable[[], Tensor]]:
+        """Responses of the samples ``rows``, which are ``part``, and sums ``(rows, end − first)``."""
+
+    @abstractmethod
+    def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
+        """Correlations and standard errors ``(n,)`` from ``(n, runs)``."""
+
+    def draw(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[list[Work], Callable[[], Tensor]]:
+        """Removals ``first`` to ``end`` − 1, which yield sums and responses, ``(rows, end − first, 2)``."""
+        before = self.batch.plain()
+        after, sums = self.removed(part, rows, first, end)
+        works = [before.work, after.work] if first == 0 else [after.work]
+        return works, lambda: torch.stack([sums(), after.values.double()], dim=-1)
+
+    def estimate(self, rows: Tensor, numbers: Tensor) -> Estimate:
+        """Correlations; NaN where attributions or drops do not vary."""
+        before = self.batch.plain().values[rows]
+        sums, after = numbers[..., 0], numbers[..., 1].to(before.dtype)
+        found = self.correlation(sums, before - after)
+        per_feature = self.attributions[rows].sum(1).flatten(1)
+        # Sums of many equal numbers differ by their rounding, which is no correlation.
+        varies = (per_feature.amax(1) > per_feature.amin(1)) & _drops_vary(before, after)
+        return Estimate(*(torch.where(varies, each, torch.nan) for each in (found.scores, found.standard_errors)))
+
+    def remove(self, part: Batch, subsets: Perturbation, runs: int) -> Responses:
+        """Responses to the removal of subsets ``(pairs, 1, …)``, True where removed, of samples and runs."""
+        removed = removed_inputs(part, self.metric.baseline)
+
+        def perturbed(samples: Tensor, runs: Tensor) -> Tensor:
+            return torch.where(subsets(samples, runs), removed[samples], part.inputs[samples])
+
+        return part.responses(perturbed, runs)
+
+
+@dataclass(frozen=True, eq=False)
+class _IndependentRemovals(_Removals):
+    """Removals of subsets that are drawn for themselves; methods of one batch share them."""
+
+    def removed(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[Responses, Callable[[], Tensor]]:
+        """Sums are computed for all runs together, once these are done."""
+
+        def make() -> tuple[Patterns, Responses]:
+            subsets = self.metric.subsets(part, first, end)
+            return subsets, self.remove(part, subsets, end - first)
+
+        subsets, after = part.shared((self.metric, first, end), make)
+        return after, lambda: subsets.sums(self.attributions[rows].sum(1, keepdim=True))
+
+    def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
+        """Pearson's."""
+        return Estimate(pearson(sums, drops), jackknife(*moments(sums, drops.double())))
+
+
+@dataclass(frozen=True, eq=False)
+class _TiltedRemovals(_Removals):
+    """Removals of tilted pairs of subsets."""
+
+    @cached_property
+    def subsets(self) -> TiltedSubsets:
+        """Those of the whole batch."""
+        return TiltedSubsets.of(
+            self.metric.squares(self.batch),
+            self.metric.subsets(self.batch).offsets,
+            feature_relevance(self.attributions),
+            self.metric.chosen(self.batch.inputs),
+            ("tilted subsets", self.metric.seed),
+        )
+
+    def removed(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[Responses, Callable[[], Tensor]]:
+        """Sums are known once a subset is."""
+        sums = torch.full((len(rows), end - first), torch.nan, dtype=torch.float64, device=rows.device)
+
+        def subsets(samples: Tensor, runs: Tensor) -> Tensor:
+            chosen, sums[samples, runs] = self.subsets(rows[samples], runs + first)
+            return chosen.reshape(-1, 1, *part.inputs.shape[2:])
+
+        return self.remove(part, subsets, end - first), lambda: sums
+
+    def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
+        """That of pairs."""
+        return correlation_of_pairs(sums, drops.double())
 
 
 @metric("faithfulness_estimate")
@@ -163,7 +314,8 @@ class FaithfulnessEstimate(PassMetric):
         part = torch.bucketize(place, edges[1:].to(place.device), right=True)
         sums = torch.zeros(after.values.shape, dtype=torch.float64, device=place.device)
         sums.scatter_add_(1, part, feature_relevance(attributions))
-        return torch.where(ranks_features(attributions), _correlation_with_drops(sums, before, after), torch.nan)
+        varies = ranks_features(attributions) & _drops_vary(before.values, after.values)
+        return torch.where(varies, pearson(sums, before.values - after.values), torch.nan)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
         """Per sample one for each part and one for the unperturbed input."""
@@ -173,11 +325,7 @@ class FaithfulnessEstimate(PassMetric):
         return even_edges(feature_count(inputs), round(1 / self.fraction))
 
 
-def _correlation_with_drops(sums: Tensor, before: Responses, after: Responses) -> Tensor:
-    """Correlation ``(batch,)`` of summed relevance ``(batch, runs)`` with the drops of the logit.
-
-    NaN where drops differ by no more than the rounding of logits, which depends on the size of a call.
-    """
-    drops = before.values - after.values
-    rounding = rounding_of(before.values, after.values).amax(1)
-    return torch.where(drops.amax(1) - drops.amin(1) > rounding, pearson(sums, drops), torch.nan)
+def _drops_vary(before: Tensor, after: Tensor) -> Tensor:
+    """Whether drops of the logit ``(batch, runs)`` differ by more than its rounding, which depends on a call's size."""
+    drops = before - after
+    return drops.amax(1) - drops.amin(1) > rounding_of(before, after).amax(1)

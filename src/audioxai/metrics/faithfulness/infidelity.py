@@ -11,9 +11,10 @@ from audioxai.baselines import Baseline
 from audioxai.metrics.batch import Batch, PassMetric, Responses
 from audioxai.metrics.engine import Scoring
 from audioxai.metrics.faithfulness.ranking import removed_inputs
+from audioxai.metrics.precision import mean_of
 from audioxai.metrics.registry import metric
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_key, generator
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class _BoxInfidelity(PassMetric):
     family: ClassVar[str] = "faithfulness"
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    revision: ClassVar[int] = 2
     draws_at_random: ClassVar[bool] = True
     scale_matters: ClassVar[bool] = True
 
@@ -51,17 +53,18 @@ class _BoxInfidelity(PassMetric):
         drops = before.values.double() - after.values.double()
         predicted = boxes.sums(self.contributions(batch, attributions).double().sum(1))
         if not self.scaled:
-            return (drops - predicted).square().mean(1)
+            return mean_of((drops - predicted).square())
         # Where all predictions are 0 the scale is undefined, and 0 / 0 is NaN.
         scale = (drops * predicted).mean(1) / predicted.square().mean(1)
-        return (drops - scale[:, None] * predicted).square().mean(1)
+        # The scale minimises the error, so the error it has from the draws does not count to first order.
+        return mean_of((drops - scale[:, None] * predicted).square())
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
         """Per sample ``runs`` and one for the unperturbed input."""
         return len(inputs) * (self.runs + 1)
 
     def _removals(self, batch: Batch) -> tuple["Boxes", Responses]:
-        boxes = Boxes.drawn(batch.inputs, self.fraction, self.runs, self.seed)
+        boxes = Boxes.drawn(batch, self.fraction, self.runs, self.seed)
         removed = removed_inputs(batch, self.baseline)
 
         def remove(samples: Tensor, runs: Tensor) -> Tensor:
@@ -149,20 +152,14 @@ class Boxes:
     shape: tuple[int, ...]
 
     @classmethod
-    def drawn(cls, inputs: Tensor, fraction: float, runs: int, seed: int) -> "Boxes":
+    def drawn(cls, batch: Batch, fraction: float, runs: int, seed: int) -> "Boxes":
         """Boxes whose sides are the same share of each axis, every position equally likely."""
-        shape = tuple(inputs.shape[2:])
+        shape = tuple(batch.inputs.shape[2:])
         sides = tuple(max(1, round(fraction ** (1 / len(shape)) * size)) for size in shape)
         room = torch.tensor([size - side + 1 for size, side in zip(shape, sides, strict=True)])
-        shares = torch.stack(
-            [
-                torch.rand(
-                    runs, len(shape), generator=generator("boxes", seed, content_key(sample)), dtype=torch.float64
-                )
-                for sample in inputs
-            ]
-        )
-        return cls((shares * room).long().to(inputs.device), sides, shape)
+        streams = Streams(("boxes", seed), batch.keys, batch.inputs.device)
+        shares = streams.uniform(runs * len(shape)).reshape(-1, runs, len(shape))
+        return cls((shares * room.to(shares.device)).long(), sides, shape)
 
     def inside(self, samples: Tensor, runs: Tensor) -> Tensor:
         """Boolean ``(pairs, 1, …)``, True inside the box of every pair."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from audioxai.baselines import Baseline
 from audioxai.metrics.batch import Batch, Perturbation
 from audioxai.utils.errors import UserError
-from audioxai.utils.seeding import content_keys, generator
+from audioxai.utils.seeding import generator
 
 
 def feature_count(inputs: Tensor) -> int:
@@ -34,7 +34,7 @@ def places(batch: Batch, attributions: Tensor, seed: int) -> Tensor:
     Equally relevant features are ordered at random, by the sample's values and the seed. In the order of their position
     a map that is zero nearly everywhere would remove the input row by row.
     """
-    shuffles = batch.shared(("order of equal features", seed), lambda: _shuffles(batch.inputs, seed))
+    shuffles = batch.shared(("order of equal features", seed), lambda: _shuffles(batch, seed))
     shuffled = feature_relevance(attributions).gather(1, shuffles)
     order = shuffles.gather(1, shuffled.argsort(dim=1, descending=True, stable=True))
     numbers = torch.arange(order.shape[1], dtype=torch.int32, device=order.device)
@@ -82,9 +82,9 @@ def check_fractions(fractions: tuple[float, ...]) -> None:
         raise UserError(f"fractions are {fractions}; give at least one, each a fraction in (0, 1) of the input")
 
 
-def _shuffles(inputs: Tensor, seed: int) -> Tensor:
-    features = feature_count(inputs)
+def _shuffles(batch: Batch, seed: int) -> Tensor:
+    features = feature_count(batch.inputs)
     # "equal cells" seeds the order; another word would change scores.
     return torch.stack(
-        [torch.randperm(features, generator=generator("equal cells", seed, key)) for key in content_keys(inputs)]
-    ).to(inputs.device)
+        [torch.randperm(features, generator=generator("equal cells", seed, key)) for key in batch.keys]
+    ).to(batch.inputs.device)

@@ -39,7 +39,7 @@ from audioxai.metrics.registry import METRICS, entry_of
 from audioxai.metrics.similarity import ascending, ordinals
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import inputs_per_call, slices
-from audioxai.utils.seeding import content_key, content_keys, generator
+from audioxai.utils.seeding import content_key, generator
 
 MOST_STEPS = 255
 # Row of each removal in result tables, by the name of its baseline.
@@ -117,6 +117,7 @@ class ResynthesisFaithfulness(PassMetric):
     label: ClassVar[str] = "Insertion − deletion, worse removal"
     short: ClassVar[str] = "Worse"
     family: ClassVar[str] = "faithfulness"
+    revision: ClassVar[int] = 2
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Petsiuk et al. 2018, in sounds"
@@ -253,7 +254,7 @@ class ResynthesisFaithfulness(PassMetric):
         """A permutation of the bins for each sample, ``(batch, bins)``, int32."""
         bins = math.prod(self.stft.shape)
         # "equal cells" seeds the order; another word would change scores.
-        randoms = (generator("equal cells", self.seed, key) for key in content_keys(batch.inputs))
+        randoms = (generator("equal cells", self.seed, key) for key in batch.keys)
         shuffles = [torch.randperm(bins, generator=random).to(torch.int32) for random in randoms]
         return torch.stack(shuffles).to(batch.inputs.device)
 
@@ -384,7 +385,11 @@ METRICS.add(
 )
 METRICS.add(
     entry_of(
-        "removal_noise", ResynthesisFaithfulness, removal_noise, label="Insertion − deletion, noise", short="Noise"
+        "removal_noise",
+        ResynthesisFaithfulness,
+        removal_noise,
+        label="Insertion − deletion, noise",
+        short="Noise",
     )
 )
 METRICS.add(entry_of(WORST_ROW, ResynthesisFaithfulness))

@@ -15,6 +15,7 @@ from audioxai.metrics.faithfulness.ranking import check_fractions, counts_of, fe
 from audioxai.metrics.faithfulness.removal import CurveMetric, Tracing
 from audioxai.metrics.patterns import Patterns
 from audioxai.metrics.registry import metric
+from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
 
 RELATIVE_RESIDUAL = 1e-9
@@ -63,6 +64,7 @@ class Road(CurveMetric):
     higher_is_better: ClassVar[bool] = False
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     source: ClassVar[str] = "Rong et al. 2022"
+    revision: ClassVar[int] = 2
     few_values: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -91,12 +93,12 @@ class Road(CurveMetric):
         """Perturbation that imputes the top features. At least one feature is left to impute the others from."""
         inputs, features = batch.inputs, feature_count(batch.inputs)
         counts = counts_of(self.fractions, features).clamp(max=features - 1).to(place.device)
-        shape = tuple(inputs.shape[1:])
+        shape = inputs.shape[1:]
 
-        def normal(random: torch.Generator) -> Tensor:
-            return torch.randn(shape, generator=random, dtype=torch.float32)
+        def normal(streams: Streams) -> Tensor:
+            return streams.normal(shape.numel()).reshape(-1, *shape)
 
-        noise = Patterns(inputs, ("imputation", self.seed), normal)
+        noise = Patterns(batch, ("imputation", self.seed), len(self.fractions), normal)
         strength = self.noise_std * inputs.flatten(1).std(1, correction=0).reshape(-1, *[1] * (inputs.ndim - 1))
 
         def impute(samples: Tensor, runs: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from audioxai.domains import Stft
 from audioxai.listening import kept_from_percent
@@ -39,33 +40,41 @@ def packed(views: Sequence["Explanation"], timeline: "Timeline | None") -> dict[
     """Everything that the script is given, ready for JSON; one entry for each explained clip of the recording."""
     return {
         "palettes": packed_palettes(),
-        "views": [_packed_view(view) for view in views],
+        "views": [packed_view(view, Canvas.of(view)) for view in views],
         "timeline": None if timeline is None else packed_timeline(views, timeline),
     }
 
 
-def _packed_view(view: "Explanation") -> dict[str, Any]:
-    canvas = Canvas.of(view)
-    levels, value_range = canvas.levels(view.waveform)
-    end_s = view.start_s + canvas.stft.samples / canvas.stft.sample_rate_hz
+def packed_view(view: "Explanation", canvas: Canvas) -> dict[str, Any]:
+    """An explained clip: the clip itself, its maps, and with which share each bin is kept."""
     classes = [view, *view.alternatives]
     placed = [canvas.map_of(one) for one in classes]
     scale = max(scale_of(one.values) for one in placed)
     return {
-        "startS": view.start_s,
+        **packed_clip(view.waveform, canvas, view.start_s, view.source),
+        "classes": [_packed_class(one, at, scale, view.start_s) for one, at in zip(classes, placed, strict=True)],
+        "percent": opening_percent(view),
+    }
+
+
+def packed_clip(waveform: Tensor, canvas: Canvas, start_s: float, source: str) -> dict[str, Any]:
+    """Picture, axes and sound of a clip ``(1, 1, time)`` that begins at ``start_s`` of its recording."""
+    levels, value_range = canvas.levels(waveform)
+    rate_hz = canvas.stft.sample_rate_hz
+    end_s = start_s + canvas.stft.samples / rate_hz
+    return {
+        "startS": start_s,
         "shape": list(levels.shape),
         "levels": packed_levels(levels, value_range),
         "valueRange": list(value_range),
         "valueUnit": "dB re. full scale",
         "rows": packed_axis(("frequency", "Hz", canvas.rows_hz.tolist())),
-        "columns": packed_time_axis(view.start_s, end_s),
+        "columns": packed_time_axis(start_s, end_s),
         "upwards": True,
         "rowBins": canvas.rows_of_bins(),
-        "sound": _packed_sound(view),
-        "rateHz": view.model.sample_rate_hz,
+        "sound": _packed_waveform(waveform, rate_hz, source),
+        "rateHz": rate_hz,
         "stft": _packed_stft(canvas.stft),
-        "classes": [_packed_class(one, at, scale, view.start_s) for one, at in zip(classes, placed, strict=True)],
-        "percent": opening_percent(view),
     }
 
 
@@ -127,10 +136,10 @@ def packed_timeline(views: Sequence["Explanation"], timeline: "Timeline") -> dic
     }
 
 
-def _packed_sound(view: "Explanation") -> str:
-    """The clip, divided by its peak where it exceeds full scale."""
-    waveform = view.waveform[0, 0].detach().double().numpy()
-    return packed_sound(waveform / max(1.0, float(np.abs(waveform).max())), view.model.sample_rate_hz, view.source)
+def _packed_waveform(waveform: Tensor, rate_hz: int, source: str) -> str:
+    """A clip ``(1, 1, time)``, divided by its peak where it exceeds full scale."""
+    samples = waveform[0, 0].detach().double().numpy()
+    return packed_sound(samples / max(1.0, float(np.abs(samples).max())), rate_hz, source)
 
 
 def _packed_stft(stft: Stft) -> dict[str, int]:
@@ -145,10 +154,9 @@ def _packed_stft(stft: Stft) -> dict[str, int]:
 
 
 def _packed_curves(one: "Explanation") -> dict[str, list[float]] | None:
-    curves = None if one.trust is None else one.trust.curves
-    if curves is None:
+    traced = None if one.trust is None else one.trust.traced
+    if traced is None:
         return None
     return {
-        "share": [float(share) for share in curves.index],
-        **{str(name): [round(float(value), 5) for value in curves[name]] for name in curves.columns},
+        name: values if name == "share" else [round(value, 5) for value in values] for name, values in traced.items()
     }

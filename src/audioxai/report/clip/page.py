@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from audioxai.core import configuration_of
 from audioxai.report.clip.packing import LEAST_PERCENT, packed
 from audioxai.report.clip.words import (
+    are_independent,
     gap_text,
     heading_of,
     isolated,
     movement_text,
     percent,
     probability_text,
+    scale_of_probabilities,
     seconds,
     sentence_of,
     settings_text,
+    tone_of,
     where,
 )
 from audioxai.report.document import Cell, Table
@@ -82,7 +85,7 @@ def page_of(explanation: "Explanation") -> str:
     opened = _place_of(explanation, views)
     return assembled(
         "clip.html",
-        ["stft.js", "clip.js"],
+        ["stft.js", "sounds.js", "clip.js"],
         title=f"Why {isolated(explanation.label)}? {isolated(explanation.source)}",
         label=isolated(explanation.label),
         summary=_summary(explanation),
@@ -116,12 +119,12 @@ def _view(place: int, view: "Explanation") -> View:
     return View(
         place=place,
         span=_span(view),
-        tone="unmeasured" if trust is None else trust.verdict.replace(" ", "-"),
+        tone=tone_of(view),
         heading=heading_of(view),
         sentence=sentence_of(view),
         label=isolated(view.label),
         predictions=_predictions(view),
-        scale=_scale(view),
+        scale=scale_of_probabilities(view.model, view.logits),
         more_classes=max(0, len(view.logits) - len(_predictions(view))),
         where=where(view, view.start_s),
         scores=None if trust is None else _scores_table(f"scores-{place}", trust),
@@ -153,29 +156,13 @@ def _predictions(view: "Explanation") -> tuple[Prediction, ...]:
     )
 
 
-def _scale(view: "Explanation") -> str:
-    """What a reader has to know of the probabilities where they are no shares of one whole."""
-    if len(view.logits) == 1:
-        return f"The model gives one score, {signed(float(view.logits[0]))}; the probability is its sigmoid."
-    if _are_independent(view):
-        return "Labels do not exclude each other: each probability stands alone, and they need not add up to 1."
-    return ""
-
-
-def _are_independent(explanation: "Explanation") -> bool:
-    return explanation.model.activation == "sigmoid" or len(explanation.logits) == 1
-
-
 def _scores_table(name: str, trust: "Trust") -> Table:
     rows = tuple(
         (
-            Cell(JUDGED.get(str(row), str(row)), strong=row == "method"),
-            *(
-                Cell(signed(float(values[column])), float(values[column]), strong=row == "method")
-                for column in REMOVALS
-            ),
+            Cell(JUDGED.get(row, row), strong=row == "method"),
+            *(Cell(signed(values[column]), values[column], strong=row == "method") for column in REMOVALS),
         )
-        for row, values in trust.scores.iterrows()
+        for row, values in trust.contrasts.items()
     )
     return Table(name, "Against loudness and chance", SCORES_CAPTION, ("Map", *REMOVALS.values()), rows)
 
@@ -222,7 +209,7 @@ def _made(explanation: "Explanation") -> dict[str, str]:
         "Model": model.name or "without a name",
         "Revision": model.revision,
         "Classes": f"{len(explanation.logits):,}, "
-        + ("a sigmoid for each" if _are_independent(explanation) else "a softmax over all"),
+        + ("a sigmoid for each" if are_independent(model, explanation.logits) else "a softmax over all"),
         "Explained class": isolated(explanation.label),
         "Method": explanation.facts()["method"]["label"],
         "Gradient": "reaches the waveform" if model.gradient else f"not used: {model.gradient_refused}",

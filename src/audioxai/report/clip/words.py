@@ -4,10 +4,13 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from audioxai.report.clip.pictures import MOST, span_of_relevance
-from audioxai.report.style import number
+from audioxai.report.style import number, signed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from audioxai.explanation import Explanation
+    from audioxai.models.loading import Model
 
 # Verdict → what to do, and the class by which the banner is styled.
 HEADINGS = {
@@ -24,6 +27,25 @@ NOT_MEASURED_REMEDY = "Explain the clip again with trust before you draw conclus
 def heading_of(explanation: "Explanation") -> str:
     """What to do with an explanation."""
     return NOT_MEASURED if explanation.trust is None else HEADINGS[explanation.trust.verdict]
+
+
+def tone_of(explanation: "Explanation") -> str:
+    """Class by which the banner is styled."""
+    return "unmeasured" if explanation.trust is None else explanation.trust.verdict.replace(" ", "-")
+
+
+def scale_of_probabilities(model: "Model", logits: "Tensor") -> str:
+    """What a reader has to know of the probabilities of logits ``(classes,)`` that are no shares of one whole."""
+    if len(logits) == 1:
+        return f"The model gives one score, {signed(float(logits[0]))}; the probability is its sigmoid."
+    if are_independent(model, logits):
+        return "Labels do not exclude each other: each probability stands alone, and they need not add up to 1."
+    return ""
+
+
+def are_independent(model: "Model", logits: "Tensor") -> bool:
+    """Whether each class has a probability of its own."""
+    return model.activation == "sigmoid" or len(logits) == 1
 
 
 def sentence_of(explanation: "Explanation") -> str:

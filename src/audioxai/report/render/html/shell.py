@@ -21,7 +21,13 @@ _INTERVAL = re.compile(r"(.+?) (\[[^\]]+, [^\]]+\].*)", re.DOTALL)
 SCRIPTS = ("theme.js", "tables.js", "player.js", "pictures.js", "transport.js")
 
 
-def assembled(template: str, scripts: Sequence[str] = (), **content: Any) -> str:
+def assembled(
+    template: str,
+    scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    allowed: Mapping[str, str] | None = None,
+    **content: Any,
+) -> str:
     """A whole page; the same arguments give the same text.
 
     Parameters
@@ -30,14 +36,18 @@ def assembled(template: str, scripts: Sequence[str] = (), **content: Any) -> str
         Name of a template that extends ``base.html``.
     scripts : sequence of str
         Its own scripts, after those that all pages share.
+    styles : sequence of str
+        Its own style sheets, after the one that all pages share.
+    allowed : mapping, optional
+        What its policy allows beyond its style and script: kind → sources.
     **content
         What it shows; escaped.
     """
-    style, script = asset("report.css"), "\n".join(asset(name) for name in (*SCRIPTS, *scripts))
+    style, script = ("\n".join(map(asset, names)) for names in (("report.css", *styles), (*SCRIPTS, *scripts)))
     return (
         _environment()
         .get_template(template)
-        .render(style=Markup(style), script=Markup(script), policy=_policy(style, script), **content)
+        .render(style=Markup(style), script=Markup(script), policy=_policy(style, script, allowed or {}), **content)
     )
 
 
@@ -57,10 +67,10 @@ def hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _policy(style: str, script: str) -> str:
-    """Content security policy: this page's own style and script and nothing from anywhere."""
+def _policy(style: str, script: str, more: Mapping[str, str]) -> str:
+    """Content security policy: this page's own style and script, and from elsewhere nothing but ``more``."""
     allowed = {"default-src": "'none'", "img-src": "data:", "style-src": hash_of(style), "script-src": hash_of(script)}
-    return "; ".join(f"{kind} {source}" for kind, source in {**allowed, "base-uri": "'none'"}.items())
+    return "; ".join(f"{kind} {source}" for kind, source in {**allowed, **more, "base-uri": "'none'"}.items())
 
 
 def _environment() -> Environment:

@@ -9,7 +9,6 @@
   const pictures = new Pictures(palettes);
   const panels = [...document.querySelectorAll("#clip-app .panel")];
   const strip = document.querySelector("#timeline .plot");
-  const LARGEST_PEAK = 10 ** (-1 / 20);
   const state = { view: opened, chosen: 0, sound: "original", percent: 20, opacity: 0.85, loud: true };
 
   const view = () => views[state.view];
@@ -28,88 +27,18 @@
 
   // The sound --------------------------------------------------------------------------------------------------------
 
-  const inflated = async (text) => {
-    const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  };
+  const sounds = views.map((one) => new ClipSounds(one));
+  const heard = () => sounds[state.view];
 
-  // From which whole percentage on each bin is kept: bytes were stored as differences along time.
-  const keptFrom = async (one, frames) => {
-    const values = await inflated(one.keptFrom);
-    for (let at = 0; at < values.length; at++) if (at % frames) values[at] += values[at - 1];
-    return values;
-  };
-
-  // A promise for every view, made once: the recording, its transform, and the order of its bins by every class.
-  const ready = new Map();
-  const read = (one) => {
-    if (!ready.has(one)) ready.set(one, reading(one));
-    return ready.get(one);
-  };
-  const reading = async (one) => {
-    const original = await decode(one.sound, one.rateHz);
-    const orders = await Promise.all(one.classes.map((each) => keptFrom(each, one.stft.frames)));
-    return { original, transform: new Stft(one.stft, original.getChannelData(0)), orders };
-  };
-
-  const power = (samples) => samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
-  const peak = (samples) => samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-
-  // What makes a part as loud (by its mean power) as a sound of that power, as far as its peak allows.
-  const matching = (part, wanted) => {
-    const own = power(part);
-    return own > 0 ? Math.min(Math.sqrt(wanted / own), LARGEST_PEAK / peak(part)) : 1;
-  };
-
-  // What is heard, and its gain: soft recordings are played with the peak that all sounds may have.
-  const heard = async () => {
-    const { sound, percent, loud, chosen } = state;
-    const { original, transform, orders } = await read(view());
-    const samples = original.getChannelData(0);
-    const louder = LARGEST_PEAK / peak(samples);
-    let part = samples;
-    if (sound !== "original") {
-      const kept = transform.filtered((bin) => orders[chosen][bin] <= percent);
-      part = sound === "kept" ? kept : samples.map((sample, at) => sample - kept[at]);
-    }
-    const gain = loud ? matching(part, louder ** 2 * power(samples)) : Math.min(louder, LARGEST_PEAK / peak(part));
-    const buffer = new AudioBuffer({ length: part.length, sampleRate: view().rateHz });
-    buffer.copyToChannel(part.map((sample) => sample * gain), 0);
-    return { buffer, gain };
-  };
-
-  const LABELS = { original: "Original", kept: "Kept", removed: "Removed" };
-  const told = ({ sound, percent }, gain) => {
-    const decibels = 20 * Math.log10(gain);
-    const way = decibels > 0 ? "louder" : "softer";
-    const louder = Math.abs(decibels) < 0.5 ? "" : `, played ${Math.abs(decibels).toFixed(0)} dB ${way} than it is`;
-    const which = {
-      original: "The recording",
-      kept: `The most relevant ${percent} %`,
-      removed: `The sound without its most relevant ${percent} %`,
-    };
-    return `${which[sound]}${louder}.`;
-  };
-
-  // One sound is made at a time; what is asked for meanwhile is made once, afterwards.
-  let making = false;
-  let stale = false;
-  const useSound = async () => {
-    stale = true;
-    if (making) return;
-    making = true;
-    while (stale) {
-      stale = false;
-      const asked = { ...state };
-      const { buffer, gain } = await heard();
-      if (stale) continue;
-      transport.use(buffer, LABELS[asked.sound].toLowerCase(), LARGEST_PEAK);
-      element("sound-note").textContent = told(asked, gain);
-      await fade();
-      await new Promise(requestAnimationFrame);
-    }
-    making = false;
-  };
+  const useSound = newest(async (isStale) => {
+    const asked = { ...state };
+    const { buffer, told } = await heard().heard(asked);
+    if (isStale()) return;
+    transport.use(buffer, PARTS[asked.sound].toLowerCase(), LARGEST_PEAK);
+    element("sound-note").textContent = toldOf(asked, told);
+    await fade();
+    await new Promise(requestAnimationFrame);
+  });
 
   // Pictures ---------------------------------------------------------------------------------------------------------
 
@@ -125,34 +54,11 @@
     const canvas = panel.querySelector("canvas");
     const { extent } = view().classes[panels.indexOf(panel)];
     pictures.draw(canvas, panel.levels, panel.map, { opacity: state.opacity, extent, smooth: true });
-    if (!state.faded) return;
-    const { hopLength, samples, frames } = view().stft;
-    const step = (canvas.width * hopLength) / samples;
-    canvas.getContext("2d").drawImage(state.faded, -step / 2, 0, frames * step, canvas.height);
+    if (state.faded) heard().cover(canvas, state.faded);
   };
 
-  // Covers what is not heard with the colour of the page.
   const fade = async () => {
-    const { sound, percent } = state;
-    const { rowBins, stft } = view();
-    const order = (await read(view())).orders[state.chosen];
-    const rows = rowBins.length;
-    state.faded = null;
-    if (sound !== "original") {
-      const canvas = Object.assign(document.createElement("canvas"), { width: stft.frames, height: rows });
-      const context = canvas.getContext("2d");
-      const image = context.createImageData(stft.frames, rows);
-      const page = getComputedStyle(document.body).backgroundColor.match(/\d+/g).map(Number);
-      for (let row = 0; row < rows; row++) {
-        for (let frame = 0; frame < stft.frames; frame++) {
-          const isKept = order[rowBins[rows - 1 - row] * stft.frames + frame] <= percent;
-          if (isKept === (sound === "kept")) continue;
-          image.data.set([page[0], page[1], page[2], 205], 4 * (row * stft.frames + frame));
-        }
-      }
-      context.putImageData(image, 0, 0);
-      state.faded = canvas;
-    }
+    state.faded = await heard().faded(state);
     panels.forEach(draw);
   };
 
@@ -278,7 +184,7 @@
   // What is chosen ---------------------------------------------------------------------------------------------------
 
   const offerSounds = () =>
-    offer(element("sounds"), "sound", Object.entries(LABELS), state.sound, (name) => {
+    offer(element("sounds"), "sound", Object.entries(PARTS), state.sound, (name) => {
       state.sound = name;
       useSound();
     });

@@ -48,7 +48,7 @@ class Pictures {
   }
 
   // Levels over the whole canvas and the map where it lies: [left, top, right, bottom] as shares of the canvas. Levels
-  // that are no cells of the map are smooth.
+  // that are no cells of the map are smooth; there may be no map yet.
   draw(canvas, levels, map, { opacity, extent = [0, 0, 1, 1], smooth = false }) {
     const context = sized(canvas);
     const { width, height } = canvas;
@@ -56,6 +56,7 @@ class Pictures {
     const place = [left * width, top * height, (right - left) * width, (bottom - top) * height];
     context.imageSmoothingEnabled = smooth;
     context.drawImage(levels, 0, 0, width, height);
+    if (!map) return;
     context.imageSmoothingEnabled = false;
     context.globalAlpha = opacity;
     context.drawImage(map.colours, ...place);

@@ -1,0 +1,421 @@
+"""Stated standard errors: against slow twins, closed forms and simulations of what they claim."""
+
+import math
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from helpers.metric_cases import BASELINE, Gradient, batch_of, case
+from helpers.tiny_models import Counting, Function, Linear, draw
+from torch import Tensor, nn
+
+from audioxai.baselines import Constant
+from audioxai.metrics import Batch, PassMetric, RangeNoise, precision
+from audioxai.metrics.faithfulness import ContributionInfidelity, FaithfulnessCorrelation, correlation
+from audioxai.metrics.faithfulness.tilted import REACH, TiltedSubsets, correlation_of_pairs
+from audioxai.metrics.noise import NoisyInputs
+from audioxai.metrics.precision import jackknife, looks, mean_of, moments
+from audioxai.metrics.robustness import AverageSensitivity, MaximumSensitivity
+from audioxai.metrics.similarity import pearson
+from audioxai.testing.metrics import check_metric, example_case
+from audioxai.utils.counter_random import Streams
+from audioxai.utils.errors import UserError
+
+# A subset of a tenth has as many features as a tilted one needs.
+SIDE = 48
+FEATURES = SIDE * SIDE
+CHOSEN = round(0.1 * FEATURES)
+GONE = Constant(0.0)
+SAMPLES = 160
+
+
+def covers(scores: Tensor, errors: Tensor, truth: float, true_error: float = 0.0) -> float:
+    """Share of 95 % intervals that hold the truth."""
+    return float(((scores - truth).abs() <= 1.96 * (errors.square() + true_error**2).sqrt()).double().mean())
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_jackknife_leaves_out_one_at_a_time() -> None:
+    first, second = draw(3, 12, seed=1), draw(3, 12, seed=2)
+    errors = jackknife(*moments(first, second))
+    for row in range(3):
+        a, b = first[row].numpy(), second[row].numpy()
+        without = [np.corrcoef(np.delete(a, one), np.delete(b, one))[0, 1] for one in range(12)]
+        expected = math.sqrt(11 / 12 * np.square(np.array(without) - np.mean(without)).sum())
+        assert float(errors[row]) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_jackknife_of_a_mean_is_the_error_of_a_mean() -> None:
+    values = draw(4, 9, seed=3)
+    found = mean_of(values)
+    torch.testing.assert_close(found.standard_errors, values.std(1) / 3.0)
+    torch.testing.assert_close(jackknife(values[..., None], lambda means: means[..., 0]), found.standard_errors)
+    torch.testing.assert_close(found.scores, values.mean(1))
+
+
+def test_draws_in_pairs_count_by_their_pairs() -> None:
+    values = draw(4, 10, seed=3)
+    found = mean_of(values, in_pairs=True)
+    torch.testing.assert_close(found.standard_errors, mean_of(values.reshape(4, 5, 2).mean(2)).standard_errors)
+    torch.testing.assert_close(found.scores, values.mean(1))
+
+
+def test_the_error_of_one_draw_is_not_known() -> None:
+    assert bool(mean_of(draw(3, 1)).standard_errors.isnan().all())
+    assert bool(mean_of(draw(3, 2), in_pairs=True).standard_errors.isnan().all())
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("runs", [40, 100])
+def test_intervals_of_a_correlation_cover_it(rho: float, runs: int) -> None:
+    first, other = draw(4_000, runs, seed=1), draw(4_000, runs, seed=2)
+    second = rho * first + math.sqrt(1 - rho**2) * other
+    scores, errors = pearson(first, second), jackknife(*moments(first, second))
+    # From 40 runs the error itself is uncertain: by Student's t with 38 degrees of freedom it should be 94 %.
+    assert 0.93 - 0.6 / runs <= covers(scores, errors, rho) <= 0.97
+    # A correlation of so few is a little too small, by ρ (1 − ρ²) / 2n.
+    assert abs(float(scores.mean()) - rho * (1 - (1 - rho**2) / (2 * runs))) < 4 * float(scores.std()) / 4_000**0.5
+
+
+def test_looks_are_even_and_end_at_the_most() -> None:
+    ends = list(looks(8))
+    assert ends[0] == 8
+    assert ends[-1] == precision.MOST
+    assert all(end % 2 == 0 for end in ends)
+    assert all(1 < later / earlier <= 1.5 for earlier, later in pairwise(ends))
+
+
+# --- Tilted subsets --------------------------------------------------------------------------------------------------
+
+
+def tilted(relevance: Tensor, chosen: int, seed: int = 0, offsets: Tensor | None = None) -> TiltedSubsets:
+    """Of single features along one axis."""
+    numbers = torch.arange(relevance.shape[1])
+    return TiltedSubsets.of(
+        numbers,
+        torch.zeros(len(relevance), 1, dtype=torch.int64) if offsets is None else offsets,
+        relevance,
+        chosen,
+        ("tilted", seed),
+    )
+
+
+def test_relevance_is_standardised_over_all_subsets() -> None:
+    made = tilted(draw(1, 6, seed=4), 2)
+    sums = [float(made.standard[0, one] + made.standard[0, other]) for one in range(6) for other in range(one)]
+    assert np.mean(sums) == pytest.approx(0.0, abs=1e-12)
+    assert np.var(sums) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_tilted_subsets_are_the_slow_twins() -> None:
+    relevance, chosen, offsets = draw(2, 30, seed=5), 9, torch.tensor([[4], [0]])
+    made = tilted(relevance, chosen, offsets=offsets)
+    samples, runs = torch.tensor([0, 1, 1, 0]), torch.tensor([2, 2, 3, 7])
+    subsets, sums = made(samples, runs)
+    for pair, (sample, run) in enumerate(zip(samples.tolist(), runs.tolist(), strict=True)):
+        # Feature f is square (f − offset) of the keys.
+        offset = int(offsets[sample])
+        keys = np.roll(Streams(("tilted", 0), [run // 2], torch.device("cpu")).uniform(30)[0].numpy(), offset)
+        values = relevance[sample].numpy()
+        values = (values - values.mean()) / math.sqrt(chosen * 21 / (30 * 29) * np.square(values - values.mean()).sum())
+        own = values[np.argsort(keys)[:chosen]].sum()
+        move = ((REACH if run % 2 == 0 else -REACH) - own) / np.square(values).sum()
+        smallest = np.argsort(keys - move * values)[:chosen]
+        assert sorted(torch.nonzero(subsets[pair])[:, 0].tolist()) == sorted(smallest.tolist())
+        assert float(sums[pair]) == pytest.approx(values[smallest].sum(), rel=1e-12)
+
+
+def test_halves_lie_apart_by_twice_the_root_of_three() -> None:
+    made = tilted(draw(1, 4_000, seed=6), 400)
+    runs = torch.arange(60)
+    subsets, sums = made(torch.zeros(60, dtype=torch.int64), runs)
+    assert bool((subsets.sum(1) == 400).all())
+    # How many features cross the threshold is left to chance: some forty, so a sixth more or less of them.
+    for half, due in ((sums[0::2], REACH), (sums[1::2], -REACH)):
+        assert abs(float(half.mean()) - due) < 0.25
+        assert 0.1 < float(half.std()) < 0.6
+    # Otherwise the halves are the same subset, for the most part.
+    common = (subsets[0::2] & subsets[1::2]).sum(1)
+    assert bool((common > 300).all())
+
+
+def test_constant_relevance_tilts_nothing() -> None:
+    subsets, sums = tilted(torch.full((1, 40), 0.1, dtype=torch.float64), 9)(torch.tensor([0, 0]), torch.tensor([0, 1]))
+    assert torch.equal(subsets[0], subsets[1])
+    assert bool((sums == 0).all())
+
+
+def test_a_drop_that_is_the_sum_correlates_fully() -> None:
+    sums = draw(3, 20, seed=7)
+    for sign in (1.0, -1.0):
+        found = correlation_of_pairs(sums, 5.0 + sign * 1e3 * sums)
+        torch.testing.assert_close(found.scores, torch.full((3,), sign, dtype=torch.float64))
+        assert bool((found.standard_errors < 1e-6).all())
+
+
+# --- Faithfulness correlation ----------------------------------------------------------------------------------------
+
+
+class Bending(nn.Module):
+    """A logit that is linear in some features, bends with the sum of others, and multiplies neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.bent = draw(FEATURES, seed=1) / 15, draw(FEATURES, seed=2) / 15
+        self.pairs = draw(FEATURES - 1, seed=3) / 4
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        x = inputs.flatten(1)
+        products = (x[:, 1:] * x[:, :-1]) @ self.pairs
+        own = x @ self.linear + 2.0 * torch.tanh(x @ self.bent) + products
+        return torch.stack([own, torch.zeros_like(own)], 1)
+
+
+def alike(samples: int = SAMPLES) -> tuple[Tensor, Tensor]:
+    """Inputs of one kind, which differ just enough to meet different subsets, and their targets."""
+    return 1.0 + 1e-9 * draw(samples, 1, SIDE, SIDE, seed=9), torch.zeros(samples, dtype=torch.int64)
+
+
+MAPS = {
+    "linear part": lambda model: model.linear,
+    "heavy tails": lambda model: model.bent**3 + 0.02 * draw(FEATURES, seed=11),
+    "nothing": lambda _: draw(FEATURES, seed=12),
+}
+
+
+@cache
+def truths() -> dict[str, tuple[float, float]]:
+    """Correlations over 30,000 subsets, and their errors."""
+    model, drops, gone = Bending(), [], []
+    random = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        whole = model(torch.ones(1, FEATURES, dtype=torch.float64))[0, 0]
+        for _ in range(150):
+            keys = torch.rand(200, FEATURES, generator=random)
+            removed = keys <= keys.kthvalue(CHOSEN, dim=1, keepdim=True).values
+            drops.append(whole - model(1.0 - removed.double())[:, 0])
+            gone.append(torch.stack([removed.double() @ of(model) for of in MAPS.values()], 1))
+    found = pearson(torch.cat(gone).T, torch.cat(drops).expand(len(MAPS), -1)).tolist()
+    return {name: (rho, (1 - rho**2) / 30_000**0.5) for name, rho in zip(MAPS, found, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def bending() -> tuple[nn.Module, Tensor, Tensor]:
+    return Bending(), *alike()
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize(
+    ("options", "draws"),
+    [
+        ({"runs": 60, "design": "independent"}, 60),
+        ({"runs": 60, "design": "tilted"}, 60),
+        ({"precision": 0.04}, None),
+        ({"precision": 0.08, "design": "independent"}, None),
+    ],
+    ids=["independent", "tilted", "tilted until precise", "independent until precise"],
+)
+def test_intervals_cover_the_correlation_of_many_subsets(
+    bending: tuple[nn.Module, Tensor, Tensor], name: str, options: dict[str, float], draws: int | None
+) -> None:
+    model, inputs, targets = bending
+    truth, true_error = truths()[name]
+    maps = MAPS[name](model).reshape(1, 1, SIDE, SIDE).expand_as(inputs)
+    metric = FaithfulnessCorrelation(GONE, **options)  # type: ignore[arg-type]
+    outcome = metric.outcome(Batch(model, inputs, targets), maps)
+    scores, errors = outcome.scores, outcome.standard_errors
+    assert errors is not None
+    noise = math.sqrt(float(scores.var()) / SAMPLES + true_error**2)
+    # A correlation of few runs is too small by ρ (1 − ρ²) / 2n.
+    small = truth * (1 - truth**2) / (2 * 40)
+    assert abs(float(scores.mean()) - truth) < 3 * noise + small
+    assert 0.9 <= covers(scores, errors, truth, true_error) <= 0.99
+    assert float(errors.square().mean().sqrt()) == pytest.approx(float(scores.std()), rel=0.2)
+    if draws is None:
+        assert bool((errors <= options["precision"]).all())
+        assert not metric.states_passes
+    else:
+        assert outcome.passes == SAMPLES * (draws + 1)
+
+
+def test_tilted_subsets_take_a_fraction_of_the_passes(bending: tuple[nn.Module, Tensor, Tensor]) -> None:
+    model, inputs, targets = bending
+    maps = MAPS["linear part"](model).reshape(1, 1, SIDE, SIDE).expand_as(inputs)
+    spreads = [
+        float(FaithfulnessCorrelation(GONE, runs=60, design=design)(model, inputs, targets, maps).var())
+        for design in ("independent", "tilted")
+    ]
+    assert spreads[0] > 3 * spreads[1]
+
+
+def test_of_a_linear_model_the_correlation_is_that_of_its_features() -> None:
+    model, (inputs, targets) = Linear(2, 1, SIDE, SIDE), alike(100)
+    exact = model.weights.detach()[targets]
+    tilted = FaithfulnessCorrelation(GONE, runs=20, design="tilted")
+    outcome = tilted.outcome(Batch(model, inputs, targets), exact)
+    torch.testing.assert_close(outcome.scores, torch.ones(100, dtype=torch.float64), atol=1e-6, rtol=0)
+    assert outcome.standard_errors is not None
+    assert bool((outcome.standard_errors < 1e-6).all())
+    other = exact + draw(1, SIDE, SIDE, seed=8)
+    truth = float(pearson(exact[:1].flatten(1), other[:1].flatten(1)))
+    outcome = tilted.outcome(Batch(model, inputs, targets), other)
+    assert outcome.standard_errors is not None
+    assert 0.6 < truth < 0.8
+    assert abs(float(outcome.scores.mean()) - truth) < 3 * float(outcome.scores.std()) / 10 + 0.01
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_squares_of_tilted_subsets_are_those_of_independent_ones(patch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correlation, "FEWEST_CHOSEN", 2)
+    model = Linear(2, 1, 9, 7)
+    inputs, targets = draw(6, 1, 9, 7, seed=3), torch.arange(6) % 2
+    exact = model.weights.detach()[targets] * (inputs - BASELINE.value)
+    metric = FaithfulnessCorrelation(BASELINE, runs=20, patch=patch, design="tilted")
+    scores = metric(model, inputs, targets, exact)
+    torch.testing.assert_close(scores, torch.ones(6, dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+class Removing(Function):
+    """Keeps which features were removed."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda x: torch.stack([x.flatten(1).sum(1), 0.0 * x.flatten(1).sum(1)], 1))
+        self.met: list[Tensor] = []
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.met.append(inputs)
+        return super().forward(inputs)
+
+
+def test_a_subset_has_the_stated_number_of_features() -> None:
+    model, (inputs, targets) = Removing(), alike(2)
+    FaithfulnessCorrelation(GONE, runs=10, design="tilted")(model, inputs, targets, draw(2, 1, SIDE, SIDE))
+    counts = (torch.cat(model.met) == 0).flatten(1).sum(1)
+    assert sorted(counts.tolist()) == [0, 0, *[CHOSEN] * 20]
+
+
+CONTRACT: list[PassMetric] = [
+    FaithfulnessCorrelation(BASELINE, runs=12, design="tilted"),
+    FaithfulnessCorrelation(BASELINE, precision=0.1),
+    FaithfulnessCorrelation(BASELINE, precision=0.2, design="independent"),
+    AverageSensitivity(Gradient(), RangeNoise(), precision=0.02),
+]
+
+
+@pytest.mark.parametrize("metric", CONTRACT, ids=lambda one: f"{type(one).__name__} {one.precision}")
+def test_keeps_the_contract(metric: PassMetric, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correlation, "FEWEST_CHOSEN", 3)
+    monkeypatch.setattr(precision, "MOST", 200)
+    check_metric(metric, example_case())
+
+
+def test_only_unfinished_samples_go_on() -> None:
+    model, (inputs, targets) = Bending(), alike(12)
+    counting, easy = Counting(model), model.linear + draw(FEATURES, seed=4) / 100
+    maps = torch.where(torch.arange(12)[:, None] < 6, easy, draw(FEATURES, seed=12)).reshape(12, 1, SIDE, SIDE)
+    metric = FaithfulnessCorrelation(GONE, precision=0.03)
+    outcome = metric.outcome(Batch(counting, inputs, targets), maps)
+    alone = []
+    for row in range(12):
+        one = metric.outcome(Batch(counting, inputs[[row]], targets[[row]]), maps[[row]])
+        torch.testing.assert_close(one.scores, outcome.scores[[row]], rtol=1e-9, atol=1e-12)
+        alone.append(one.passes)
+    assert len(set(alone)) > 1
+    assert outcome.passes == sum(alone)
+    assert counting.counter.count == 2 * outcome.passes
+
+
+def test_a_sample_that_gets_nowhere_stops_with_its_error_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "MOST", 60)
+    model, (inputs, targets) = Bending(), alike(3)
+    maps = draw(3, 1, SIDE, SIDE, seed=12)
+    outcome = FaithfulnessCorrelation(GONE, precision=1e-4).outcome(Batch(model, inputs, targets), maps)
+    assert outcome.passes == 3 * 61
+    assert outcome.standard_errors is not None
+    assert bool((outcome.standard_errors > 1e-4).all())
+    assert bool(outcome.scores.isfinite().all())
+
+
+def test_undefined_scores_have_no_error_and_take_no_more_passes() -> None:
+    model, (inputs, targets) = Bending(), alike(2)
+    maps = torch.stack([torch.ones(1, SIDE, SIDE, dtype=torch.float64), draw(1, SIDE, SIDE, seed=12)])
+    outcome = FaithfulnessCorrelation(GONE, precision=0.5).outcome(Batch(model, inputs, targets), maps)
+    assert outcome.standard_errors is not None
+    assert outcome.scores.isnan().tolist() == outcome.standard_errors.isnan().tolist() == [True, False]
+    assert outcome.passes == 2 * 41
+
+
+# --- Other metrics ---------------------------------------------------------------------------------------------------
+
+
+def test_noise_of_a_pair_is_opposite() -> None:
+    inputs = draw(3, 1, 5, 4, seed=1)
+    samples, draws = torch.tensor([0, 1, 1, 2]), torch.tensor([2, 2, 3, 3])
+    noise = NoisyInputs(batch_of(inputs), RangeNoise(), ("test",), 6, antithetic=True)(samples, draws) - inputs[samples]
+    torch.testing.assert_close(noise[1], -noise[2])
+    plain = NoisyInputs(batch_of(inputs), RangeNoise(), ("test",), 3)(samples, draws // 2) - inputs[samples]
+    torch.testing.assert_close(noise[0], plain[0])
+    # Draws from the second pair on are the same.
+    later = NoisyInputs(batch_of(inputs), RangeNoise(), ("test",), 4, 2, antithetic=True)(samples, draws - 2)
+    torch.testing.assert_close(later - inputs[samples], noise)
+
+
+@pytest.mark.parametrize("options", [{"draws": 16}, {"draws": 16, "antithetic": True}, {"precision": 0.015}])
+def test_intervals_cover_the_sensitivity_of_many_draws(options: dict[str, float]) -> None:
+    model, inputs, targets, maps = case("image", batch=1)
+    noise = RangeNoise(0.3)
+    truth = float(AverageSensitivity(Gradient(), noise, draws=4_000, seed=10**6)(model, inputs, targets, maps))
+    # By seeds: small samples that meet the same noise, each in its own place, are too much alike.
+    metrics = [AverageSensitivity(Gradient(), noise, seed=seed, **options) for seed in range(60)]  # type: ignore[arg-type]
+    outcomes = [metric.outcome(Batch(model, inputs, targets), maps) for metric in metrics]
+    scores = torch.cat([one.scores for one in outcomes])
+    errors = torch.cat([one.standard_errors for one in outcomes if one.standard_errors is not None])
+    assert abs(float(scores.mean()) - truth) < 3 * float(scores.std()) / 60**0.5
+    # Of 8 pairs the error itself is uncertain: by Student's t with 7 degrees of freedom it should be 91 %.
+    assert 0.85 <= covers(scores, errors, truth) <= 0.98
+
+
+def test_infidelity_states_the_error_of_its_mean() -> None:
+    model, inputs, targets, _ = case("image", batch=1)
+    inputs, targets = inputs + 1e-9 * draw(300, 1, 12, 10, seed=5), targets.expand(300)
+    maps = Gradient()(model, inputs, targets)
+    for scaled in (True, False):
+        outcome = ContributionInfidelity(BASELINE, runs=60, scaled=scaled).outcome(Batch(model, inputs, targets), maps)
+        assert outcome.standard_errors is not None
+        stated = float(outcome.standard_errors.square().mean().sqrt())
+        assert stated == pytest.approx(float(outcome.scores.std()), rel=0.2)
+
+
+def test_metrics_that_do_not_average_state_no_error() -> None:
+    model, inputs, targets, maps = case("image", batch=2)
+    outcome = MaximumSensitivity(Gradient(), RangeNoise(), draws=3).outcome(Batch(model, inputs, targets), maps)
+    assert outcome.standard_errors is None
+    assert outcome.errors() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: FaithfulnessCorrelation(BASELINE, precision=0.0), "precision is 0.0"),
+        (lambda: FaithfulnessCorrelation(BASELINE, precision=math.nan), "precision is nan"),
+        (lambda: FaithfulnessCorrelation(BASELINE, design="even"), "design is 'even'"),  # type: ignore[arg-type]
+        (lambda: FaithfulnessCorrelation(BASELINE, design="tilted", runs=15), "runs is 15"),
+        (lambda: FaithfulnessCorrelation(BASELINE, design="tilted", runs=6), "runs is 6"),
+        (lambda: AverageSensitivity(Gradient(), RangeNoise(), precision=-1.0), "precision is -1.0"),
+        (lambda: AverageSensitivity(Gradient(), RangeNoise(), draws=5, antithetic=True), "draws is 5"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: object, named: str) -> None:
+    assert callable(make)
+    with pytest.raises(UserError, match=named):
+        make()
+
+
+def test_inputs_too_small_for_tilted_subsets_are_refused() -> None:
+    model, inputs, targets, maps = case("image", batch=2)
+    with pytest.raises(UserError, match="at least 200 squares"):
+        FaithfulnessCorrelation(BASELINE, design="tilted")(model, inputs, targets, maps)
