@@ -3,6 +3,7 @@
 import cmath
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from helpers.metric_cases import kinds_of, metric_case, registered
 from helpers.model_zoo import DOMAINS, METHODS_TRIED, ZOO, inputs_of, of_method, of_metric, plain
 from helpers.tiny_models import draw
 from torch import Tensor, nn
+from torch._dynamo import config as dynamo
 
 from audioxai.api import explain
 from audioxai.baselines import Constant, Silence
@@ -29,9 +31,10 @@ CLIP = 0.3 * draw(8_000, dtype=torch.float32)
 
 
 @pytest.fixture(autouse=True)
-def compiled_anew() -> None:
-    """What other tests had compiled counts towards a limit of the whole process, beyond which PyTorch warns."""
-    torch.compiler.reset()
+def any_number_of_compilations() -> Iterator[None]:
+    """Calls of so many sizes are compiled here that PyTorch's limits for a process are reached, of which it warns."""
+    with dynamo.patch(recompile_limit=1_000, accumulated_recompile_limit=10_000):
+        yield
 
 
 @pytest.mark.parametrize("model", ZOO)
