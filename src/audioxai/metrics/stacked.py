@@ -119,8 +119,7 @@ def stacked(
         if key not in known:
             maps = together.by_model(explainer(together, together.copies(few), their_targets))
             known[key] = _same(maps, torch.stack(alone, 1))
-    # Whatever an operation that cannot be batched raises.
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 (whatever an operation raises that cannot be batched; one by one says what is wrong)
         known[key] = False
     return together if known[key] else None
 
