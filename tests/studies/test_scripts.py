@@ -288,7 +288,7 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path, started: Callable[[], 
         if process.returncode != 0:
             break
         shutil.rmtree(tmp_path / "results")
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors.startswith("interrupted")
     assert errors.count("\n") == 1
 

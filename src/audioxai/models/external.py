@@ -23,6 +23,7 @@ from audioxai.core import evaluating, logits_of
 from audioxai.models.checkpoints import tensors_of
 from audioxai.utils.errors import UserError
 from audioxai.utils.names import nearest
+from audioxai.utils.tensors import interrupted_afterwards
 
 # Suffixes of files that PyTorch reads by unpickling.
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
@@ -275,7 +276,8 @@ def _fill(model: nn.Module, weights: Path, factory: str) -> None:
     if not weights.is_file():
         raise UserError(f"weights {weights} do not exist; give the place of a safetensors file")
     try:
-        tensors = load_file(weights)
+        with interrupted_afterwards():
+            tensors = load_file(weights)
     except SafetensorError as error:
         raise UserError(f"weights {weights} are unreadable ({error}); give a safetensors file") from error
     try:

@@ -2,8 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -38,7 +42,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     require_regular(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with interrupted_afterwards(), safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
             stored = file.metadata()
             text, digest = stored["json"], stored["digest"]
@@ -50,6 +54,28 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if digest_of(tensors, text) != digest:
         raise DamagedError("is damaged: its digest is not that of its content")
     return tensors, metadata
+
+
+@contextmanager
+def interrupted_afterwards() -> Iterator[None]:
+    """Context in which an interrupt (Ctrl-C) waits for the end of the body.
+
+    While PyTorch makes a tensor of what safetensors has read, it takes an interrupt for a fault of the data: a complete
+    file would be called unreadable, and the interrupt would be lost.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        # Other threads are not interrupted, and handlers that are not Python's cannot be put back.
+        yield
+        return
+    arrived: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *about: arrived.append(about))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for about in arrived[:1]:
+            before(*about)
 
 
 def require_regular(path: Path) -> None:
