@@ -2,6 +2,7 @@
 
     python benchmarks/fused_passes.py --json out.json                 # small CNN and AlexNet, 64 and 128, ~2 minutes
     python benchmarks/fused_passes.py --models small_cnn --sizes 64
+    python benchmarks/fused_passes.py --models small_cnn --memory returned   # as in a script that sets nothing
 
 Every copy of ``audioxai.fused`` takes turns with the model in calls of the size that the package makes; the median of
 the ratios within a round counts. ``difference`` is the largest one of any logit over the largest logit, or the median
@@ -101,12 +102,19 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[64, 128], help="rows and columns (default 64 128)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each way (default 9)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    parser.add_argument(
+        "--memory",
+        choices=["kept", "returned"],
+        default="kept",
+        help="whether the C library keeps what calls have freed, as in all commands (default kept)",
+    )
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     given = parser.parse_args(argv)
     if unknown := [name for name in given.models if name not in ARCHITECTURES]:
         raise UserError(f"models are {', '.join(unknown)}; choose among {', '.join(ARCHITECTURES)}")
     device = select_device(given.device)
-    keep_freed_memory()
+    if given.memory == "kept":
+        keep_freed_memory()
     rows = []
     for architecture in given.models:
         for size in given.sizes:
@@ -115,8 +123,8 @@ def main(argv: list[str]) -> None:
                 numbers = {name: f"{value:.3g}" for name, value in row.items() if isinstance(value, float)}
                 print(row["model"], row["size"], row["passes"], row["copy"], numbers, flush=True)
     if given.json is not None:
-        found = {"device": str(device), "threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows}
-        write_text(given.json, json.dumps(found, indent=1) + "\n")
+        found = {"device": str(device), "memory": given.memory, "threads": torch.get_num_threads()}
+        write_text(given.json, json.dumps({**found, "torch": torch.__version__, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
