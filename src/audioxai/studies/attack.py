@@ -6,13 +6,13 @@ Every model is explained in masks of the recording, so that maps of different mo
 from dataclasses import dataclass
 
 from audioxai import datasets
-from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Study
+from audioxai.experiment import MetricSpec, Study
 from audioxai.models import ARCHITECTURES
-from audioxai.studies.options import RunConfig, context_of, require_distinct, require_positive, run_options, training
+from audioxai.studies.cells import mask_cells, require_gradients
+from audioxai.studies.options import RunConfig, context_of, require_distinct, require_positive, run_options
 from audioxai.utils.configuration import option, require_known
 from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
-from audioxai.xai_methods.audio_integrated_gradients import FEWEST_GRADIENTS
 from audioxai.xai_methods.masks import can_be_in_masks
 
 NAME = "attack"
@@ -30,7 +30,6 @@ COMPARED = (
     "random",
 )
 METRICS = ("attack_movement", "attack_overlap", "inaudible_movement")
-PASSES_PER_GRADIENT = 3
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,7 @@ class AttackConfig(RunConfig):
         require_known("architecture", self.architectures, tuple(ARCHITECTURES))
         require_distinct(self, "training_seeds", "datasets", "architectures")
         require_positive(self, "clips_per_seed", "references", "epochs", "resolution", "population", "generations")
-        if self.gradients < FEWEST_GRADIENTS:
-            raise UserError(f"gradients is {self.gradients}; some methods need at least {FEWEST_GRADIENTS}")
+        require_gradients(self.gradients)
         if not self.margin_db >= 0.0:
             raise UserError(f"margin_db is {self.margin_db}; give at least 0 dB")
         run_options(self)
@@ -95,34 +93,11 @@ def declare(config: AttackConfig) -> Study:
         name=NAME,
         title="Maps under an inaudible attack",
         question=QUESTION,
-        cells=tuple(
-            _cell(config, datasets.resolve(name, "audio"), architecture, position, seed)
-            for name in config.datasets
-            for architecture in config.architectures
-            for position, seed in enumerate(config.training_seeds)
-        ),
+        cells=mask_cells(config),
         methods=config.methods,
         metrics=tuple(MetricSpec(name) for name in METRICS),
         settings={name: getattr(config, name) for name in ("population", "generations", "margin_db")},
         references=config.references,
         profile=config.profile,
         context=context_of(config, PROFILES, f"-m audioxai.cli run {NAME}"),
-    )
-
-
-def _cell(config: AttackConfig, dataset: str, architecture: str, position: int, seed: int) -> Cell:
-    model = ModelSpec(
-        data=DataSpec(dataset, limit=config.limit),
-        architecture=architecture,
-        grid=(config.resolution, config.resolution),
-        training=training(architecture, config.epochs, seed, "audio"),
-    )
-    return Cell(
-        model,
-        position,
-        config.clips_per_seed,
-        gradients=(config.gradients,),
-        passes=(PASSES_PER_GRADIENT * config.gradients,),
-        features="mask",
-        without=datasets.DATASETS[dataset].background,
     )

@@ -6,8 +6,9 @@ Loudness is the control that has to be beaten: it says which cells of a mixture 
 from dataclasses import dataclass, replace
 
 from audioxai import datasets
-from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Study
+from audioxai.experiment import Cell, MetricSpec, Study
 from audioxai.experiment.study import cue_design
+from audioxai.studies.cells import audio_model, require_gradients
 from audioxai.studies.options import (
     RunConfig,
     context_of,
@@ -15,12 +16,9 @@ from audioxai.studies.options import (
     require_positive,
     run_options,
     spectrogram_architectures,
-    training,
 )
 from audioxai.utils.configuration import option, require_known
-from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
-from audioxai.xai_methods.audio_integrated_gradients import FEWEST_GRADIENTS
 
 NAME = "localisation"
 QUESTION = "Which maps point at one of two digits at once, and at a planted cue, better than loudness does?"
@@ -68,8 +66,7 @@ class LocalisationConfig(RunConfig):
         require_known("material", self.materials, MATERIALS)
         require_distinct(self, "training_seeds", "datasets", "materials")
         require_positive(self, "clips_per_seed", "references", "epochs", "resolution")
-        if self.gradients < FEWEST_GRADIENTS:
-            raise UserError(f"gradients is {self.gradients}; some methods need at least {FEWEST_GRADIENTS}")
+        require_gradients(self.gradients)
         run_options(self)
 
 
@@ -114,12 +111,7 @@ def declare(config: LocalisationConfig) -> Study:
 
 
 def _cell(config: LocalisationConfig, dataset: str, architecture: str, material: str, position: int, seed: int) -> Cell:
-    model = ModelSpec(
-        data=DataSpec(dataset, limit=config.limit),
-        architecture=architecture,
-        grid=(config.resolution, config.resolution),
-        training=training(architecture, config.epochs, seed, "audio"),
-    )
+    model = audio_model(config, dataset, architecture, seed)
     assert model.audio_format is not None
     if material == "cues":
         model = replace(model, data=replace(model.data, cues=cue_design(model.audio_format.duration_s)))

@@ -7,10 +7,11 @@ peers and controls, at equal numbers of gradients.
 from dataclasses import dataclass, replace
 
 from audioxai import datasets
-from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Study
+from audioxai.experiment import Cell, MetricSpec, Study
 from audioxai.experiment.materials import MATERIALS
 from audioxai.experiment.study import cue_design
 from audioxai.report.objective2 import objective2_document
+from audioxai.studies.cells import audio_model
 from audioxai.studies.options import (
     RunConfig,
     context_of,
@@ -18,7 +19,6 @@ from audioxai.studies.options import (
     require_positive,
     run_options,
     spectrogram_architectures,
-    training,
 )
 from audioxai.utils.configuration import option, require_known
 from audioxai.utils.errors import UserError
@@ -253,12 +253,7 @@ def _patches(patch: int) -> str:
 
 
 def _cells(config: Objective2Config, dataset: str, architecture: str, position: int, seed: int) -> list[Cell]:
-    model = ModelSpec(
-        data=DataSpec(dataset, config.split, config.limit),
-        architecture=architecture,
-        grid=(config.resolution, config.resolution),
-        training=training(architecture, config.epochs, seed, "audio"),
-    )
+    model = audio_model(config, dataset, architecture, seed, config.split)
     assert model.audio_format is not None
     background = datasets.DATASETS[dataset].background
     cues = cue_design(model.audio_format.duration_s)

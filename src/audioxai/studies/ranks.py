@@ -7,14 +7,13 @@ be used there, at equal costs: one gradient costs about as much as three passes.
 from dataclasses import dataclass
 
 from audioxai import datasets
-from audioxai.experiment import Cell, DataSpec, MetricSpec, ModelSpec, Study
+from audioxai.experiment import MetricSpec, Study
 from audioxai.models import ARCHITECTURES
 from audioxai.report.rank_study import rank_document
-from audioxai.studies.options import RunConfig, context_of, require_distinct, require_positive, run_options, training
+from audioxai.studies.cells import mask_cells, require_gradients
+from audioxai.studies.options import RunConfig, context_of, require_distinct, require_positive, run_options
 from audioxai.utils.configuration import option, require_known
-from audioxai.utils.errors import UserError
 from audioxai.xai_methods import METHODS
-from audioxai.xai_methods.audio_integrated_gradients import FEWEST_GRADIENTS
 from audioxai.xai_methods.masks import can_be_in_masks
 
 NAME = "ranks"
@@ -40,7 +39,6 @@ COMPARED = (
     "random",
 )
 REMOVALS = ("removal_silence", "removal_noise", "removal_worst")
-PASSES_PER_GRADIENT = 3
 # The judge's noise is another draw than any method's.
 JUDGE_SEED = 1_000
 
@@ -75,8 +73,7 @@ class RanksConfig(RunConfig):
         require_known("architecture", self.architectures, tuple(ARCHITECTURES))
         require_distinct(self, "training_seeds")
         require_positive(self, "clips_per_seed", "references", "epochs", "resolution", "curve_steps")
-        if self.gradients < FEWEST_GRADIENTS:
-            raise UserError(f"gradients is {self.gradients}; some methods need at least {FEWEST_GRADIENTS}")
+        require_gradients(self.gradients)
         run_options(self)
 
 
@@ -112,12 +109,7 @@ def declare(config: RanksConfig) -> Study:
         name=NAME,
         title="Ranks of explanation methods over data sets and models",
         question=QUESTION,
-        cells=tuple(
-            _cell(config, datasets.resolve(dataset, "audio"), architecture, position, seed)
-            for dataset in config.datasets
-            for architecture in config.architectures
-            for position, seed in enumerate(config.training_seeds)
-        ),
+        cells=mask_cells(config),
         methods=config.methods,
         metrics=tuple(MetricSpec(name) for name in REMOVALS),
         settings={"steps": config.curve_steps},
@@ -127,22 +119,4 @@ def declare(config: RanksConfig) -> Study:
         profile=config.profile,
         context=context_of(config, PROFILES, COMMAND),
         document=DOCUMENT,
-    )
-
-
-def _cell(config: RanksConfig, dataset: str, architecture: str, position: int, seed: int) -> Cell:
-    model = ModelSpec(
-        data=DataSpec(dataset, limit=config.limit),
-        architecture=architecture,
-        grid=(config.resolution, config.resolution),
-        training=training(architecture, config.epochs, seed, "audio"),
-    )
-    return Cell(
-        model,
-        position,
-        config.clips_per_seed,
-        gradients=(config.gradients,),
-        passes=(PASSES_PER_GRADIENT * config.gradients,),
-        features="mask",
-        without=datasets.DATASETS[dataset].background,
     )
