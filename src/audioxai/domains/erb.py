@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audioxai.domains.amplitudes import Amplitudes
 from audioxai.domains.protocol import Axis, require_waveforms
 from audioxai.utils.errors import UserError
 
 
 @dataclass(frozen=True)
-class ErbBands:
+class ErbBands(Amplitudes):
     """Waveform split into bands that add up to it, ``(batch, 1, bands, time)`` in about [−1, 1].
 
     Attributes
@@ -29,31 +30,13 @@ class ErbBands:
     frequency (Glasberg & Moore 1990 for the scale). Clips are padded with as many zeros, so that nothing wraps around.
     """
 
-    sample_rate_hz: int
-    duration_s: float
     bands: int = 32
 
     name: ClassVar[str] = "erb_bands"
-    unit: ClassVar[str] = "full scale"
 
     def __post_init__(self) -> None:
         if self.bands < 2:
             raise UserError(f"bands is {self.bands}; a waveform is split into at least 2")
-
-    @property
-    def samples(self) -> int:
-        """Length of a waveform in samples."""
-        return round(self.sample_rate_hz * self.duration_s)
-
-    @property
-    def silence_value(self) -> float:
-        """Zero amplitude."""
-        return 0.0
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Full scale in both directions."""
-        return (-1.0, 1.0)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audioxai.domains.amplitudes import Amplitudes
 from audioxai.domains.protocol import Axis, require_waveforms
 from audioxai.utils.errors import UserError
 
 
 @dataclass(frozen=True)
-class Rfft:
+class Rfft(Amplitudes):
     """Real Fourier transform of a clip, complex ``(batch, 1, bins)``; a full-scale sine has magnitude 1 in its bin.
 
     Attributes
@@ -27,26 +28,7 @@ class Rfft:
     ((4001,), (1, 1, 4001))
     """
 
-    sample_rate_hz: int
-    duration_s: float
-
     name: ClassVar[str] = "rfft"
-    unit: ClassVar[str] = "full scale"
-
-    @property
-    def samples(self) -> int:
-        """Length of a waveform in samples."""
-        return round(self.sample_rate_hz * self.duration_s)
-
-    @property
-    def silence_value(self) -> float:
-        """Zero amplitude."""
-        return 0.0
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Full scale in both directions, of real and imaginary part alike."""
-        return (-1.0, 1.0)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audioxai.domains.amplitudes import Amplitudes
 from audioxai.domains.protocol import Axis, require_a_window, require_waveforms
 from audioxai.utils.errors import UserError
 
 
 @dataclass(frozen=True)
-class Stft:
+class Stft(Amplitudes):
     """Short-time Fourier transform, complex ``(batch, 1, bins, frames)``; a full-scale sine has magnitude 1 in its bin.
 
     Attributes
@@ -33,13 +34,10 @@ class Stft:
     squared windows. It inverts ``analysis`` exactly, and maps any other values to the waveform whose STFT is closest.
     """
 
-    sample_rate_hz: int
-    duration_s: float
     window_s: float = 0.032
     overlap: int = 4
 
     name: ClassVar[str] = "stft"
-    unit: ClassVar[str] = "full scale"
 
     def __post_init__(self) -> None:
         if self.overlap < 2 or self.window_length < 2 * self.overlap:
@@ -50,11 +48,6 @@ class Stft:
         require_a_window(self.samples, self.window_length, self.sample_rate_hz)
 
     @property
-    def samples(self) -> int:
-        """Length of a waveform in samples."""
-        return round(self.sample_rate_hz * self.duration_s)
-
-    @property
     def hop_length(self) -> int:
         """Samples from one frame to the next."""
         return max(1, round(self.sample_rate_hz * self.window_s / self.overlap / 2.0) * 2)
@@ -63,16 +56,6 @@ class Stft:
     def window_length(self) -> int:
         """Length of the window, and of the FFT, in samples; ``overlap`` hops."""
         return self.hop_length * self.overlap
-
-    @property
-    def silence_value(self) -> float:
-        """Zero amplitude."""
-        return 0.0
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Full scale in both directions, of real and imaginary part alike."""
-        return (-1.0, 1.0)
 
     @property
     def shape(self) -> tuple[int, ...]:
