@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from audioxai import datasets
 from audioxai.datasets import AudioFormat, Dataset
+from audioxai.models.tiny_transformers import library_ast, library_wav2vec2
 from audioxai.utils.commands import OneLineParser, run_command
 from audioxai.utils.files import write_json, write_text
 from audioxai.utils.seeding import derived_seed
@@ -36,8 +37,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import foreign_networks as networks
 
 LIST = "models.json"
-# Of the weights of transformers, one over the root of their width: theirs suit widths of 768 and more.
-INITIAL_DEVIATION = 0.1
 # Smallest power in the AST extractor's filter bank.
 FBANK_FLOOR = 1.192092955078125e-07
 
@@ -133,7 +132,7 @@ class AstPasses(nn.Module):
     """What trains an AST: the extractor's features made in batches."""
 
     def __init__(self, class_names: tuple[str, ...], recipe: Recipe, waveforms: Tensor) -> None:
-        from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+        from transformers import ASTFeatureExtractor
 
         super().__init__()
         self.extractor: Any = ASTFeatureExtractor(
@@ -143,27 +142,7 @@ class AstPasses(nn.Module):
         self.window = torch.from_numpy(self.extractor.window).float()
         features = self.filterbank(waveforms)
         self.extractor.mean, self.extractor.std = float(features.mean()), float(features.std())
-        self.model = ASTForAudioClassification(
-            ASTConfig(
-                hidden_size=96,
-                num_hidden_layers=4,
-                num_attention_heads=4,
-                intermediate_size=384,
-                hidden_dropout_prob=0.0,
-                attention_probs_dropout_prob=0.0,
-                patch_size=16,
-                frequency_stride=16,
-                time_stride=16,
-                max_length=self.extractor.max_length,
-                num_mel_bins=self.extractor.num_mel_bins,
-                initializer_range=INITIAL_DEVIATION,
-                **_labels(class_names),
-            )
-        )
-        # They are zero where no weights are loaded, so that at first all places look alike.
-        embeddings = self.model.audio_spectrogram_transformer.embeddings
-        for tokens in (embeddings.position_embeddings, embeddings.cls_token, embeddings.distillation_token):
-            nn.init.normal_(tokens, std=INITIAL_DEVIATION)
+        self.model = library_ast(self.extractor.num_mel_bins, self.extractor.max_length, **_labels(class_names))
 
     def filterbank(self, waveforms: Tensor) -> Tensor:
         """Kaldi's log filter bank as the extractor has it, ``(batch, frames, bands)``."""
@@ -192,37 +171,13 @@ class Wav2Vec2Passes(nn.Module):
     """What trains a wav2vec 2.0: the extractor's zero mean and unit variance made in batches."""
 
     def __init__(self, class_names: tuple[str, ...], recipe: Recipe, waveforms: Tensor) -> None:  # noqa: ARG002
-        from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+        from transformers import Wav2Vec2FeatureExtractor
 
         super().__init__()
         self.extractor: Any = Wav2Vec2FeatureExtractor(
             sampling_rate=recipe.sample_rate_hz, do_normalize=True, return_attention_mask=False
         )
-        self.model = Wav2Vec2ForSequenceClassification(
-            Wav2Vec2Config(
-                hidden_size=96,
-                num_hidden_layers=3,
-                num_attention_heads=4,
-                intermediate_size=384,
-                conv_dim=(48, 64, 96, 96),
-                conv_kernel=(20, 8, 4, 4),
-                conv_stride=(10, 4, 2, 2),
-                feat_extract_norm="layer",
-                do_stable_layer_norm=True,
-                num_conv_pos_embeddings=16,
-                num_conv_pos_embedding_groups=4,
-                hidden_dropout=0.0,
-                attention_dropout=0.0,
-                activation_dropout=0.0,
-                feat_proj_dropout=0.0,
-                final_dropout=0.0,
-                layerdrop=0.0,
-                apply_spec_augment=False,
-                classifier_proj_size=96,
-                initializer_range=INITIAL_DEVIATION,
-                **_labels(class_names),
-            )
-        )
+        self.model = library_wav2vec2(**_labels(class_names))
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Logits ``(batch, classes)`` of waveforms ``(batch, 1, time)``."""

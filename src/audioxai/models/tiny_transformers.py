@@ -63,19 +63,17 @@ class WaveformTransformer(nn.Module):
         return logits_in(self.model((plain - plain.mean(1, keepdim=True)) / deviation))
 
 
-@ARCHITECTURES.register(
-    "tiny_ast",
-    label="AST (tiny)",
-    family="transformer",
-    dimensions=2,
-    smallest=PATCH,
-    learning_rate=1e-3,
-    source="Gong et al. 2021",
-)
-def tiny_ast(domain: Domain, class_count: int) -> nn.Module:
-    """Audio Spectrogram Transformer of 4 layers on patches of 16 × 16 features, side by side."""
+def library_ast(bands: int, frames: int, **more: Any) -> Any:
+    """The library's Audio Spectrogram Transformer of 4 layers, with random weights.
+
+    Parameters
+    ----------
+    bands, frames : int
+        Of its inputs ``(batch, frames, bands)``.
+    **more
+        Further entries of its configuration, such as ``num_labels``.
+    """
     transformers: Any = library()
-    bands, frames = domain.shape
     configuration = transformers.ASTConfig(
         hidden_size=WIDTH,
         num_hidden_layers=4,
@@ -86,31 +84,21 @@ def tiny_ast(domain: Domain, class_count: int) -> nn.Module:
         patch_size=PATCH,
         frequency_stride=PATCH,
         time_stride=PATCH,
-        max_length=frames + -frames % PATCH,
-        num_mel_bins=bands + -bands % PATCH,
+        max_length=frames,
+        num_mel_bins=bands,
         initializer_range=INITIAL_DEVIATION,
-        num_labels=class_count,
+        **more,
     )
     model = transformers.ASTForAudioClassification(configuration)
     # They are zero where no weights are loaded, so that at first all places look alike.
     embeddings = model.audio_spectrogram_transformer.embeddings
     for tokens in (embeddings.position_embeddings, embeddings.cls_token, embeddings.distillation_token):
         nn.init.normal_(tokens, std=INITIAL_DEVIATION)
-    return SpectrogramTransformer(domain, model)
+    return model
 
 
-@ARCHITECTURES.register(
-    "tiny_wav2vec2",
-    label="wav2vec 2.0 (tiny)",
-    family="transformer",
-    dimensions=1,
-    # One position after the four convolutions.
-    smallest=450,
-    learning_rate=1e-3,
-    source="Baevski et al. 2020",
-)
-def tiny_wav2vec2(domain: Domain, class_count: int) -> nn.Module:  # noqa: ARG001 (the registry's)
-    """Wav2vec 2.0 of 4 convolutions and 3 layers; the mean over time is classified."""
+def library_wav2vec2(**more: Any) -> Any:
+    """The library's wav2vec 2.0 of 4 convolutions and 3 layers, with random weights; ``more`` as above."""
     transformers: Any = library()
     configuration = transformers.Wav2Vec2Config(
         hidden_size=WIDTH,
@@ -133,6 +121,37 @@ def tiny_wav2vec2(domain: Domain, class_count: int) -> nn.Module:  # noqa: ARG00
         apply_spec_augment=False,
         classifier_proj_size=WIDTH,
         initializer_range=INITIAL_DEVIATION,
-        num_labels=class_count,
+        **more,
     )
-    return WaveformTransformer(transformers.Wav2Vec2ForSequenceClassification(configuration))
+    return transformers.Wav2Vec2ForSequenceClassification(configuration)
+
+
+@ARCHITECTURES.register(
+    "tiny_ast",
+    label="AST (tiny)",
+    family="transformer",
+    dimensions=2,
+    smallest=PATCH,
+    learning_rate=1e-3,
+    source="Gong et al. 2021",
+)
+def tiny_ast(domain: Domain, class_count: int) -> nn.Module:
+    """Audio Spectrogram Transformer of 4 layers on patches of 16 × 16 features, side by side."""
+    bands, frames = domain.shape
+    model = library_ast(bands + -bands % PATCH, frames + -frames % PATCH, num_labels=class_count)
+    return SpectrogramTransformer(domain, model)
+
+
+@ARCHITECTURES.register(
+    "tiny_wav2vec2",
+    label="wav2vec 2.0 (tiny)",
+    family="transformer",
+    dimensions=1,
+    # One position after the four convolutions.
+    smallest=450,
+    learning_rate=1e-3,
+    source="Baevski et al. 2020",
+)
+def tiny_wav2vec2(domain: Domain, class_count: int) -> nn.Module:  # noqa: ARG001 (the registry's)
+    """Wav2vec 2.0 of 4 convolutions and 3 layers; the mean over time is classified."""
+    return WaveformTransformer(library_wav2vec2(num_labels=class_count))
