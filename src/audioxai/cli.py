@@ -77,10 +77,15 @@ def _model_options(parser: argparse.ArgumentParser, several: bool = False) -> No
 
 
 def _loaded(options: argparse.Namespace) -> "Model":
-    """The model of the options; a function of this module, so that other processes can be told to call it."""
+    """The model of the options, for a process that is there for its passes.
+
+    A function of this module, so that other processes can be told to call it.
+    """
     from audioxai.clips import clip_of
     from audioxai.models.loading import load_model
+    from audioxai.utils.hardware import keep_freed_memory
 
+    keep_freed_memory()
     return load_model(
         options.model,
         sample_rate=options.sample_rate,
