@@ -349,6 +349,33 @@ def test_undefined_scores_have_no_error_and_take_no_more_passes() -> None:
     assert outcome.passes == 2 * 41
 
 
+class OneFeature(nn.Module):
+    """A logit of a single feature, which few subsets remove."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.flatten(1)[:, [5, 5]] * torch.tensor([3.0, -1.0])
+
+
+def test_samples_go_on_while_their_error_is_not_known() -> None:
+    inputs, targets = alike()
+    metric = FaithfulnessCorrelation(GONE, features=60, precision=0.15)
+    outcome = metric.outcome(Batch(OneFeature(), inputs, targets), draw(SAMPLES, 1, SIDE, SIDE, seed=3))
+    defined = ~outcome.scores.isnan()
+    assert outcome.standard_errors is not None
+    # Of 40 subsets one or none takes the feature in three of four samples.
+    assert 0.4 < float(defined.double().mean()) < 0.9
+    assert bool((outcome.standard_errors[defined] <= 0.15).all())
+
+
+def test_the_error_of_three_runs_is_not_known() -> None:
+    model, inputs, targets, maps = case("image")
+    for runs, known in ((3, False), (4, True)):
+        outcome = FaithfulnessCorrelation(BASELINE, runs=runs).outcome(Batch(model, inputs, targets), maps)
+        assert outcome.standard_errors is not None
+        assert bool(outcome.scores.isfinite().all())
+        assert outcome.standard_errors.isfinite().tolist() == [known] * len(inputs)
+
+
 # --- Other metrics ---------------------------------------------------------------------------------------------------
 
 
