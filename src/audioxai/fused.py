@@ -8,8 +8,9 @@ in a layout of its own, which tensors can keep from layer to layer where no grad
 
 :func:`fastest_copies` builds such copies of a model, verifies and times them, and names one for forward and one for
 gradient passes; :class:`FusedModel` uses those that were named. A copy is used only while it gives the same logits and
-gradients as the model; with hooks, in training mode, for gradients of parameters, or once its weights have changed, the
-model itself is called.
+gradients as the model. The model itself is called with hooks, in training mode, under autocast, for gradients of
+parameters, and in functions that PyTorch transforms (``torch.func``). Once a model has changed, new copies are made and
+verified; only objects of other classes that its modules hold may not be changed in place.
 """
 
 import copy
@@ -260,7 +261,8 @@ def _gradient(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 def _only_evaluates(model: nn.Module) -> bool:
     """Whether nothing but logits and their gradients at the input is asked for: no hook, mode or parameter."""
-    if _has_any_global_hook() or (torch.is_grad_enabled() and any(one.requires_grad for one in model.parameters())):
+    hooked = _has_any_global_hook()  # type: ignore[no-untyped-call]
+    if hooked or (torch.is_grad_enabled() and any(parameter.requires_grad for parameter in model.parameters())):
         return False
     return not any(
         # TorchScript does not keep its mode among its attributes.
@@ -343,22 +345,26 @@ def _state_of(model: nn.Module) -> tuple[list[Tensor], list[Any]]:
 
     Numbers and texts are the same by value, containers by what they hold, anything else if it is the very same object.
     """
-    own = (pair for module in model.modules() for pair in vars(module).items() if pair[0] not in OF_PYTORCH)
-    held = [one for pair in own for one in _leaves(pair)]
+    held: list[Any] = []
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if name not in OF_PYTORCH:
+                held.append(name)
+                _add_held(value, held)
     tensors = [one for one in held if isinstance(one, Tensor)]
     # Of pairs whose first numbers differ the objects are not compared.
     settings = [one if type(one) in PLAIN else (id(one), one) for one in held if not isinstance(one, Tensor)]
     return [*model.parameters(), *model.buffers(), *tensors], settings
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    """What a value holds, in containers within containers; of each container also its class and its length."""
-    if not isinstance(value, dict | list | tuple):
-        yield value
-        return
-    yield from (type(value), len(value))
-    for one in chain.from_iterable(value.items()) if isinstance(value, dict) else value:
-        yield from _leaves(one)
+def _add_held(value: Any, held: list[Any]) -> None:
+    """Add a value; of a container its class, its length and what it holds, in containers within containers, too."""
+    if isinstance(value, dict | list | tuple):
+        held += type(value), len(value)
+        for one in chain.from_iterable(value.items()) if isinstance(value, dict) else value:
+            _add_held(one, held)
+    else:
+        held.append(value)
 
 
 # --- Copies ----------------------------------------------------------------------------------------------------------
