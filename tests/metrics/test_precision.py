@@ -1,6 +1,7 @@
 """Stated standard errors: against slow twins, closed forms and simulations of what they claim."""
 
 import math
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 
@@ -266,6 +267,25 @@ def test_of_a_linear_model_the_correlation_is_that_of_its_features() -> None:
     assert outcome.standard_errors is not None
     assert 0.6 < truth < 0.8
     assert abs(float(outcome.scores.mean()) - truth) < 3 * float(outcome.scores.std()) / 10 + 0.01
+
+
+@pytest.mark.parametrize(
+    ("bent", "truth", "tilted"), [(lambda s: s + 0.1 * s**2, 0.990, 0.985), (lambda s: (s > 1.0).double(), 0.67, 0.88)]
+)
+def test_drops_of_the_sum_alone_are_biased_as_it_says(
+    bent: Callable[[Tensor], Tensor], truth: float, tilted: float
+) -> None:
+    weights, (inputs, targets) = draw(FEATURES, seed=4), alike(40)
+    spread = math.sqrt(CHOSEN * (FEATURES - CHOSEN) / FEATURES) * float(weights.std())
+
+    def logits(inputs: Tensor) -> Tensor:
+        drops = bent(((1.0 - inputs.flatten(1)) @ weights - CHOSEN * weights.mean()) / spread)
+        return torch.stack([-drops, drops], 1)
+
+    maps = weights.reshape(1, 1, SIDE, SIDE).expand_as(inputs)
+    for design, due in (("independent", truth), ("tilted", tilted)):
+        scores = FaithfulnessCorrelation(GONE, design=design)(Function(logits), inputs, targets, maps)
+        assert float(scores.mean()) == pytest.approx(due, abs=0.02 if due < 0.9 else 0.003)
 
 
 @pytest.mark.parametrize("patch", [1, 2])
