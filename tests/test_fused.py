@@ -1,11 +1,13 @@
 """Copies with cheaper passes stand for a model where they agree with it and are not slower, and nowhere else."""
 
 import copy
+import threading
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.module import register_module_forward_hook
 
 from audioxai import fused
 from audioxai.baselines import Constant
@@ -96,6 +98,53 @@ class CallsTwice(Residual):
         return self.linear(self.pool(functional.relu(one + two)).mean((2, 3)))
 
 
+class TakesAMask(Residual):
+    """Has an argument that is not given; a tracer takes it for a tensor."""
+
+    def forward(self, inputs, mask=None):
+        return super().forward(inputs if mask is None else inputs * mask)
+
+
+class CallsOneByOne(Residual):
+    """Goes through the layers of a container, which cannot be traced from here."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1), nn.ReLU(), nn.MaxPool2d(2))
+
+    def forward(self, inputs):
+        if inputs.mean() > 0:
+            for layer in self.head:
+                inputs = layer(inputs)
+        return super().forward(inputs)
+
+
+class Remembers(Residual):
+    """Keeps what it was last given."""
+
+    def forward(self, inputs):
+        self.last = inputs
+        return super().forward(inputs)
+
+
+class NormsAnotherAxis(nn.Module):
+    """The norm is not over what the linear layer before it returns, so that it cannot be folded."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.norm, self.head = nn.Linear(32, 8), nn.BatchNorm1d(32), nn.Linear(256, 3)
+
+    def forward(self, inputs):
+        return self.head(self.norm(self.linear(inputs[:, 0])).flatten(1))
+
+
+class CannotBeCopied(Residual):
+    """Refuses copies."""
+
+    def __deepcopy__(self, memo):
+        raise ValueError("there is one of me")
+
+
 def waveform_model():
     layers = nn.Conv1d(1, 4, 9, bias=False), nn.BatchNorm1d(4), nn.ReLU(), nn.MaxPool1d(4), nn.AdaptiveAvgPool1d(1)
     return nn.Sequential(nn.Flatten(2), *layers, nn.Flatten(), nn.Linear(4, 6, bias=False), nn.BatchNorm1d(6))
@@ -113,11 +162,28 @@ def alexnet():
 
 MODELS = [small_cnn, alexnet, Residual, Branching, ReadsWeights, CallsTwice, waveform_model]
 
+# Copies of these fail.
+REFUSED = [TakesAMask, CallsOneByOne, NormsAnotherAxis, CannotBeCopied]
+
 
 def gradient(model, inputs, targets):
     leaf = inputs.clone().requires_grad_(True)
     scores = logits_in(model(leaf)).gather(1, targets[:, None]).sum()
     return torch.autograd.grad(scores, leaf)[0]
+
+
+@pytest.fixture
+def copies_made(monkeypatch) -> list[str]:
+    """Names of the copies that are made from now on."""
+    made: list[str] = []
+    original = fused._copy_of
+
+    def noted(model, name):
+        made.append(name)
+        return original(model, name)
+
+    monkeypatch.setattr(fused, "_copy_of", noted)
+    return made
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -184,6 +250,43 @@ def test_a_copy_that_is_wrong_is_not_used():
     assert torch.equal(gradient(found, INPUTS, TARGETS), gradient(model, INPUTS, TARGETS))
 
 
+@pytest.mark.parametrize("make", REFUSED)
+def test_where_a_copy_fails_the_model_is_called(make, capsys):
+    model = trained(make())
+    assert set(fastest_copies(model, INPUTS).values()) <= {ORIGINAL, REORDERED}
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        assert torch.equal(found(INPUTS), model(INPUTS))
+    assert torch.equal(gradient(found, INPUTS, TARGETS), gradient(model, INPUTS, TARGETS))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_forward_of_the_instances_own_is_called():
+    model = trained(Residual())
+    inner = model.forward
+    model.forward = lambda inputs: inner(inputs) if inputs.mean() < 0.6 else 0.0 * inner(inputs)
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        assert torch.allclose(found(INPUTS), model(INPUTS), atol=1e-6)
+        assert not bool(found(1.0 + INPUTS).any())
+
+
+def test_a_model_that_remembers_its_calls_is_called(copies_made):
+    model = trained(Remembers())
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        for inputs in (INPUTS, INPUTS + 1, INPUTS + 2):
+            found(inputs)
+            assert model.last is inputs
+    assert copies_made == [ONEDNN]
+
+
+def test_a_model_in_which_nothing_is_rewritten_is_not_copied():
+    model = trained(nn.Sequential(nn.Flatten(), nn.Linear(1024, 8), nn.ReLU(), nn.Linear(8, 3)))
+    assert all(fused._copy_of(model, name) is None for name in (REORDERED, FOLDED, ONEDNN))
+    assert fastest_copies(model, INPUTS) == {"forward": ORIGINAL, "gradient": ORIGINAL}
+
+
 def test_wrong_gradients_are_noticed():
     class Shifted(nn.Module):
         def forward(self, inputs):
@@ -238,6 +341,97 @@ def test_hooks_see_the_model():
     assert len(seen) == 1
 
 
+def test_hooks_of_all_modules_see_the_model():
+    model, seen = trained(small_cnn()), []
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        found(INPUTS)
+        handle = register_module_forward_hook(lambda module, *_: seen.append(module))
+        found(INPUTS)
+        handle.remove()
+    assert seen == [*model, model, found]
+
+
+def test_a_model_made_in_inference_mode_is_copied_too():
+    with torch.inference_mode():
+        model = trained(small_cnn())
+    assert set(fastest_copies(model, INPUTS)) == {"forward", "gradient"}
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        before = found(INPUTS)
+        assert torch.allclose(before, model(INPUTS), atol=1e-6)
+    with torch.inference_mode():
+        set_weights(model[1])
+        assert not torch.allclose(found(INPUTS), before, atol=1e-3)
+
+
+def test_under_autocast_the_model_is_called():
+    model = trained(small_cnn())
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        found(INPUTS)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(found(INPUTS), model(INPUTS))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+def test_transformed_functions_are_of_the_model():
+    model = trained(small_cnn())
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        found(INPUTS)
+    gradient(found, INPUTS, TARGETS)
+    for transform in (
+        lambda each: torch.func.vmap(each)(INPUTS[:, None]),
+        lambda each: torch.func.jvp(each, (INPUTS,), (INPUTS,))[1],
+        lambda each: torch.func.grad(lambda inputs: each(inputs)[:, 0].sum())(INPUTS),
+    ):
+        assert torch.equal(transform(found), transform(model))
+
+
+def test_other_threads_may_call_models_while_copies_are_made():
+    model, other, failed = trained(small_cnn()), trained(Residual()), []
+    done = threading.Event()
+
+    def call(found):
+        try:
+            with torch.no_grad():
+                while not done.is_set():
+                    found(INPUTS[:1])
+        except BaseException as error:  # noqa: BLE001 (whatever it is)
+            failed.append(error)
+
+    threads = [threading.Thread(target=call, args=(each,)) for each in (other, FusedModel(other, BOTH))]
+    for thread in threads:
+        thread.start()
+    for _ in range(15):
+        with torch.no_grad():
+            FusedModel(model, BOTH)(INPUTS)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not failed
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_what_is_no_number_shows_in_the_logits(broken):
+    found, inputs = FusedModel(trained(small_cnn()), BOTH), INPUTS.clone()
+    inputs[1, 0, 3, 3] = broken
+    with torch.no_grad():
+        found(INPUTS)
+        assert found(inputs).isfinite().all(1).tolist() == [True, False, True, True, True]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+def test_scripted_parts_in_training_mode_are_the_models_own():
+    model = trained(nn.Sequential(torch.jit.script(nn.Dropout(0.5).eval()), *small_cnn()))
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        assert torch.equal(found(INPUTS), found(INPUTS))
+        model[0].train()
+        assert not torch.equal(found(INPUTS), found(INPUTS))
+
+
 def set_weights(layer):
     with torch.no_grad():
         layer.weight.mul_(2.0)
@@ -261,6 +455,48 @@ def test_changed_weights_count_at_once(change):
         after = found(INPUTS)
         assert torch.allclose(after, model(INPUTS), atol=1e-6)
     assert not torch.allclose(after, before, atol=1e-3)
+
+
+class Holds(Residual):
+    """What it does is decided by what it holds beside parameters and buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.scales, self.named, self.bend = torch.full((1,), 0.5), [2.0, 3.0], {"shift": (1.0,)}, torch.tanh
+        self.smooth = nn.Tanh()
+
+    def forward(self, inputs):
+        scaled = (inputs - self.mean) * self.scales[1] + self.named["shift"][0]
+        return self.smooth(self.bend(super().forward(scaled)))
+
+
+CHANGES = {
+    "tensor in place": lambda model: model.mean.fill_(0.1),
+    "tensor by its data": lambda model: model.mean.data.fill_(0.1),
+    "another tensor": lambda model: setattr(model, "mean", torch.full((1,), 0.1)),
+    "number in a list": lambda model: model.scales.__setitem__(1, 4.0),
+    "number in a tuple in a dictionary": lambda model: model.named.update(shift=(2.0,)),
+    "function": lambda model: setattr(model, "bend", torch.sigmoid),
+    "module": lambda model: setattr(model, "smooth", nn.Sigmoid().eval()),
+    "forward of a layer": lambda model: setattr(model.second, "forward", lambda inputs: 3.0 * inputs),
+    "dilation": lambda model: vars(model.second).update(dilation=(2, 2), padding=(2, 2)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_whatever_else_a_model_holds_counts_at_once(change):
+    model = trained(Holds())
+    found = FusedModel(model, BOTH)
+    with torch.no_grad():
+        before = found(INPUTS)
+    gradient(found, INPUTS, TARGETS)
+    change(model)
+    with torch.no_grad():
+        after = found(INPUTS)
+        assert torch.allclose(after, model(INPUTS), atol=1e-6)
+    assert not torch.allclose(after, before, atol=1e-3)
+    expected = gradient(model, INPUTS, TARGETS)
+    assert torch.allclose(gradient(found, INPUTS, TARGETS), expected, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_large_tensors_are_compared_in_part(monkeypatch):
@@ -302,28 +538,25 @@ def test_randomised_models_are_the_same():
     assert torch.equal(metric(FusedModel(model, BOTH), INPUTS, TARGETS, maps), metric(model, INPUTS, TARGETS, maps))
 
 
-def test_copies_are_made_once(monkeypatch):
-    made: list[str] = []
-    original = fused._copy_of
-
-    def noted(model, name):
-        made.append(name)
-        return original(model, name)
-
-    monkeypatch.setattr(fused, "_copy_of", noted)
+def test_copies_are_made_once(copies_made):
     found = FusedModel(trained(small_cnn()), BOTH)
     for _ in range(3):
         Saliency()(found, INPUTS, TARGETS)
         with torch.inference_mode():
             found(INPUTS)
     Saliency()(found, torch.cat([INPUTS, INPUTS], 2), TARGETS)
-    assert sorted(made) == [FOLDED, ONEDNN]
+    assert sorted(copies_made) == [FOLDED, ONEDNN]
 
 
 def test_what_it_says_of_itself_is_the_models():
     model = small_cnn()
     setattr(model, "activation", "sigmoid")  # noqa: B010 (a module's attributes are no texts to mypy)
     assert FusedModel(model, {}).activation == "sigmoid"
+
+
+def test_no_inputs_are_refused():
+    with pytest.raises(UserError, match="at least one"):
+        fastest_copies(small_cnn(), INPUTS[:0])
 
 
 @pytest.mark.parametrize("copies", [{"forward": "compiled"}, {"gradient": ONEDNN}, {"backward": FOLDED}])

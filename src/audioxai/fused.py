@@ -8,26 +8,31 @@ in a layout of its own, which tensors can keep from layer to layer where no grad
 
 :func:`fastest_copies` builds such copies of a model, verifies and times them, and names one for forward and one for
 gradient passes; :class:`FusedModel` uses those that were named. A copy is used only while it gives the same logits and
-gradients as the model; with hooks, in training mode, for gradients of parameters, or once its weights have changed, the
-model itself is called.
+gradients as the model. The model itself is called with hooks, in training mode, under autocast, for gradients of
+parameters, and in functions that PyTorch transforms (``torch.func``). Once a model has changed, new copies are made and
+verified; only objects of other classes that its modules hold may not be changed in place.
 """
 
 import copy
+import io
 import operator
+import threading
 import time
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 import torch
 import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from audioxai.core import HOOK_TABLES, logits_in, unchanged
+from audioxai.core import HOOK_TABLES, all_finite, logits_in, unchanged
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import finish, inputs_per_call
 
@@ -45,8 +50,14 @@ TOLERANCE = 1e-6
 SLOWER = 1.1
 FEWEST_ROUNDS, ROUNDS, TRIAL_S = 3, 10, 0.2
 VERIFIED_INPUTS = 4
+# What every module keeps for PyTorch; its mode and the modules in it say what it does.
+OF_PYTORCH = frozenset(vars(nn.Module())) - {"training", "_modules"}
+PLAIN = (bool, int, float, str)
 # Of each tensor, beyond which it is compared in part: reading all of AlexNet takes a twentieth of a call.
 COMPARED_NUMBERS = 2**20
+
+# Copies are made by one thread after the other.
+_ONE_THREAD = threading.RLock()
 
 FOLDS: tuple[tuple[Any, Callable[[Any, Any], nn.Module]], ...] = (
     ((nn.Conv1d, nn.Conv2d, nn.Conv3d), fuse_conv_bn_eval),
@@ -112,9 +123,14 @@ class FusedModel(nn.Module):
         """The copy that takes these inputs, or the model where there is none that may stand for it."""
         kind: Kind = "gradient" if torch.is_grad_enabled() and inputs.requires_grad else "forward"
         name = self.copies.get(kind, ORIGINAL)
-        if name == ORIGINAL or not _only_evaluates(self.original):
+        transformed = torch.is_autocast_enabled(inputs.device.type) or torch._C._are_functorch_transforms_active()
+        if name == ORIGINAL or transformed or not _only_evaluates(self.original):
             return self.original
-        return self._made.model_for(kind, name, self.original, inputs)
+        if name == ONEDNN and not all_finite(inputs):
+            # oneDNN rectifies what is no number to 0, so that logits would not show it.
+            return self.original
+        with _ONE_THREAD:
+            return self._made.model_for(kind, name, self.original, inputs)
 
 
 @contextmanager
@@ -150,16 +166,24 @@ def fastest_copies(model: nn.Module, inputs: Tensor, *, same_bits: bool = False)
     -------
     dict
         Name of a copy for ``forward`` and for ``gradient`` passes, ``original`` where none is better.
+
+    Raises
+    ------
+    UserError
+        If there are no inputs.
     """
+    if len(inputs) == 0:
+        raise UserError(f"inputs are of shape {tuple(inputs.shape)}; give at least one to try copies on")
     with torch.inference_mode(mode=False), unchanged(model):
         few = inputs[:VERIFIED_INPUTS].detach().clone()
         # Half of a call is enough to tell.
         size = -(-inputs_per_call(few[0].numel(), few.device) // 2)
         many = few.repeat(-(-size // len(few)), *[1] * (few.ndim - 1))[:size]
-        copies = {name: _copy_of(model, name) for name in NAMES if name != ORIGINAL}
+        names = (REORDERED,) if same_bits else tuple(name for name in NAMES if name != ORIGINAL)
+        copies = {name: _copy_of(model, name) for name in names}
 
         def serves(name: str, kind: Kind) -> bool:
-            made = copies[name] if name == REORDERED or not same_bits else None
+            made = copies.get(name)
             return made is not None and agrees(model, made, few, kind) and not is_slower(made, model, many, kind)
 
         return {
@@ -180,14 +204,15 @@ def agrees(model: nn.Module, other: nn.Module, inputs: Tensor, kind: Kind) -> bo
     """
     few = inputs[:VERIFIED_INPUTS].detach()
     try:
-        expected, found = (_logits(each, few) for each in (model, other))
-        if expected.shape != found.shape or not _close(expected, found):
-            return False
-        if kind == "forward":
-            return True
-        first, second = (_gradient(each, few, expected.argmax(1)).flatten(1) for each in (model, other))
-    except RuntimeError:
-        # A copy may not take such numbers; what is wrong with the model itself, it says when it is called.
+        # PyTorch prints why a traced model failed.
+        with redirect_stderr(io.StringIO()):
+            expected, found = (_logits(each, few) for each in (model, other))
+            if expected.shape != found.shape or not _close(expected, found):
+                return False
+            if kind == "forward":
+                return True
+            first, second = (_gradient(each, few, expected.argmax(1)).flatten(1) for each in (model, other))
+    except Exception:  # noqa: BLE001 (a copy may fail in any way; what is wrong with the model it says when called)
         return False
     differences = torch.linalg.vector_norm(first - second, dim=1)
     return 2 * int((differences <= TOLERANCE * torch.linalg.vector_norm(first, dim=1)).sum()) > len(few)
@@ -236,31 +261,35 @@ def _gradient(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 def _only_evaluates(model: nn.Module) -> bool:
     """Whether nothing but logits and their gradients at the input is asked for: no hook, mode or parameter."""
-    if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in model.parameters()):
+    hooked = _has_any_global_hook()  # type: ignore[no-untyped-call]
+    if hooked or (torch.is_grad_enabled() and any(parameter.requires_grad for parameter in model.parameters())):
         return False
-    own = [vars(module) for module in model.modules()]
-    return not any(values.get("training") or any(values.get(table) for table in HOOK_TABLES) for values in own)
+    return not any(
+        # TorchScript does not keep its mode among its attributes.
+        getattr(module, "training", False) or any(vars(module).get(table) for table in HOOK_TABLES)
+        for module in model.modules()
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Snapshot:
-    """What copies were made of: the model's numbers, those of large tensors in part, and their versions."""
+    """What copies were made of: a model's numbers, those of large tensors in part, their versions, and its settings."""
 
     tensors: list[Tensor]
     versions: list[int]
-    settings: list[tuple[str, Any]]
+    settings: list[Any]
 
     @classmethod
     def of(cls, model: nn.Module) -> "_Snapshot":
-        tensors = _tensors_of(model)
-        return cls([_part(one).clone() for one in tensors], [one._version for one in tensors], _settings_of(model))
+        tensors, settings = _state_of(model)
+        return cls([_part(one).clone() for one in tensors], [_version(one) for one in tensors], settings)
 
     def fits(self, model: nn.Module) -> bool:
         """Whether the model is still the same; ``.data`` can be changed without a new version."""
-        tensors = _tensors_of(model)
+        tensors, settings = _state_of(model)
         return (
-            self.versions == [one._version for one in tensors]
-            and self.settings == _settings_of(model)
+            self.settings == settings
+            and self.versions == [_version(one) for one in tensors]
             and all(_same(_part(one), before) for one, before in zip(tensors, self.tensors, strict=True))
         )
 
@@ -272,9 +301,15 @@ class _Made:
     snapshot: _Snapshot | None = None
     copies: dict[str, nn.Module | None] = field(default_factory=dict)
     chosen: dict[Hashable, nn.Module] = field(default_factory=dict)
+    calls_change_it: bool = False
 
     def model_for(self, kind: Kind, name: str, original: nn.Module, inputs: Tensor) -> nn.Module:
-        """The copy of this name, or the model where they do not agree on the first inputs of such a call."""
+        """The copy of this name, or the model where they do not agree on the first inputs of such a call.
+
+        A model that keeps something of its calls is always called itself.
+        """
+        if self.calls_change_it:
+            return original
         if self.snapshot is None or not self.snapshot.fits(original):
             self.snapshot, self.copies, self.chosen = _Snapshot.of(original), {}, {}
         call = kind, tuple(inputs.shape[1:]), inputs.dtype, inputs.device
@@ -283,7 +318,10 @@ class _Made:
                 if name not in self.copies:
                     self.copies[name] = _copy_of(original, name)
                 made = self.copies[name]
-                self.chosen[call] = made if made and agrees(original, made, inputs, kind) else original
+                if made is None or not agrees(original, made, inputs, kind):
+                    made = original
+                self.calls_change_it = not self.snapshot.fits(original)
+                self.chosen[call] = original if self.calls_change_it else made
         return self.chosen[call]
 
 
@@ -291,8 +329,9 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
 
 
-def _tensors_of(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+def _version(tensor: Tensor) -> int:
+    # Tensors made in inference mode do not count their changes.
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _part(tensor: Tensor) -> Tensor:
@@ -301,81 +340,130 @@ def _part(tensor: Tensor) -> Tensor:
     return rows[:: tensor.numel() // COMPARED_NUMBERS + 1]
 
 
-def _settings_of(model: nn.Module) -> list[tuple[str, Any]]:
-    own = (vars(module).items() for module in model.modules())
-    return [(name, value) for values in own for name, value in values if type(value) in (bool, int, float, str)]
+def _state_of(model: nn.Module) -> tuple[list[Tensor], list[Any]]:
+    """Tensors of a model, registered or not, and its settings: all else that its modules hold, and which these are.
+
+    Numbers and texts are the same by value, containers by what they hold, anything else if it is the very same object.
+    """
+    held: list[Any] = []
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if name not in OF_PYTORCH:
+                held.append(name)
+                _add_held(value, held)
+    tensors = [one for one in held if isinstance(one, Tensor)]
+    # Of pairs whose first numbers differ the objects are not compared.
+    settings = [one if type(one) in PLAIN else (id(one), one) for one in held if not isinstance(one, Tensor)]
+    return [*model.parameters(), *model.buffers(), *tensors], settings
+
+
+def _add_held(value: Any, held: list[Any]) -> None:
+    """Add a value; of a container its class, its length and what it holds, in containers within containers, too."""
+    if isinstance(value, dict | list | tuple):
+        held += type(value), len(value)
+        for one in chain.from_iterable(value.items()) if isinstance(value, dict) else value:
+            _add_held(one, held)
+    else:
+        held.append(value)
 
 
 # --- Copies ----------------------------------------------------------------------------------------------------------
 
 
 def _copy_of(model: nn.Module, name: str) -> nn.Module | None:
-    """A frozen copy of a model, by name; None where the model cannot be copied."""
+    """A frozen copy of a model, by name; None where the model cannot be copied, or would be copied as it is."""
     try:
         with warnings.catch_warnings(), torch.no_grad():
             # PyTorch warns of its own copies of exported programs.
             warnings.simplefilter("ignore", FutureWarning)
-            made = _rewritten(copy.deepcopy(model).eval(), RULES[name])
-    except (RuntimeError, TypeError, NotImplementedError):
+            copied = copy.deepcopy(model).eval()
+            before = set(copied.modules())
+            made = _rewritten(copied, name)
+            return made.requires_grad_(False) if set(made.modules()) - before else None
+    except Exception:  # noqa: BLE001 (models refuse copies, and layers to be folded, in any way)
         return None
-    if name == ONEDNN:
-        for module in [one for one in made.modules() if isinstance(one, torch.fx.GraphModule)]:
-            _keep_onednn_layout(module)
-    return made.requires_grad_(False)
 
 
-def _rewritten(model: nn.Module, rules: "Sequence[Rule]") -> nn.Module:
-    """The model, which is changed, after these rules; where it cannot be traced, its parts after them."""
+def _rewritten(model: nn.Module, name: str) -> nn.Module:
+    """The model, which is changed, by the rules of this name; where it cannot be traced, its parts by them."""
     container = isinstance(model, nn.Sequential) or not type(model).__module__.startswith("torch.nn")
-    if isinstance(model, torch.jit.ScriptModule) or not container:
+    # A class's forward is traced, not one that was put in its place.
+    if isinstance(model, torch.jit.ScriptModule) or not container or "forward" in vars(model):
         return model
     try:
-        traced = torch.fx.symbolic_trace(model)
+        traced = _traced(model)
     except Exception:  # noqa: BLE001 (a model's own code may refuse symbols in any way; its parts may still be traced)
-        for name, child in model.named_children():
-            model._modules[name] = _rewritten(child, rules)
+        for part, child in model.named_children():
+            model._modules[part] = _rewritten(child, name)
         return model
-    for rule in rules:
-        for node in list(traced.graph.nodes):
-            rule(traced, node)
+    applied = [rule(traced, node) for rule in RULES[name] for node in list(traced.graph.nodes)]
+    if name == ONEDNN:
+        applied.append(_keep_onednn_layout(traced))
+    if not any(applied):
+        return model
     traced.delete_all_unused_submodules()
     traced.graph.lint()
     traced.recompile()
     return traced
 
 
-def _fold_norm(traced: torch.fx.GraphModule, node: torch.fx.Node) -> None:
+class _Tracer(torch.fx.Tracer):
+    """Records what its own thread calls; for as long as it does, what other threads call comes by it, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """What the module returns, or a symbol for it."""
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+
+def _traced(model: nn.Module) -> torch.fx.GraphModule:
+    # Two tracers would put each other's replacements of PyTorch's methods in the place of the methods.
+    with _ONE_THREAD:
+        return torch.fx.GraphModule(model, _Tracer().trace(model), type(model).__name__)
+
+
+def _fold_norm(traced: torch.fx.GraphModule, node: torch.fx.Node) -> bool:
     """Fold a batch norm into the layer before it, which nothing else may use."""
     norm, layer = _module_of(traced, node), _before(node)
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm) or not norm.track_running_stats or layer is None:
-        return
+        return False
     module: Any = _module_of(traced, layer)
     fold = next((each for kinds, each in FOLDS if isinstance(module, kinds)), None)
     if fold is None or len(layer.users) > 1 or not (_called_once(traced, layer) and _called_once(traced, node)):
-        return
+        return False
     traced.set_submodule(str(layer.target), fold(module, norm))
     node.replace_all_uses_with(layer)
     traced.graph.erase_node(node)
+    return True
 
 
-def _pool_first(traced: torch.fx.GraphModule, node: torch.fx.Node) -> None:
+def _pool_first(traced: torch.fx.GraphModule, node: torch.fx.Node) -> bool:
     """Let a max-pooling and the ReLU before it change places, where nothing else uses what they take.
 
     Logits and gradients stay the same, bit for bit.
     """
     rectifier = _before(node)
     if rectifier is None or not _is(traced, node, POOLS) or not _is(traced, rectifier, RECTIFIERS):
-        return
+        return False
     taken = _before(rectifier)
     if taken is None or len(rectifier.users) > 1 or len(taken.users) > 1:
-        return
+        return False
     node.replace_input_with(rectifier, taken)
     node.replace_all_uses_with(rectifier)
     rectifier.replace_input_with(taken, node)
     node.append(rectifier)
+    return True
 
 
-Rule = Callable[[torch.fx.GraphModule, torch.fx.Node], None]
+# Returns whether it changed anything.
+Rule = Callable[[torch.fx.GraphModule, torch.fx.Node], bool]
 RULES: dict[str, tuple[Rule, ...]] = {
     REORDERED: (_pool_first,),
     FOLDED: (_fold_norm, _pool_first),
@@ -383,8 +471,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-def _keep_onednn_layout(traced: torch.fx.GraphModule) -> None:
-    """Let tensors keep oneDNN's layout from a convolution to the last operation that takes it."""
+def _keep_onednn_layout(traced: torch.fx.GraphModule) -> bool:
+    """Let tensors keep oneDNN's layout from a convolution to the last operation that takes it, if there is any."""
     inside: set[torch.fx.Node] = set()
     for node in list(traced.graph.nodes):
         dense = [one for one in node.all_input_nodes if one not in inside]
@@ -404,8 +492,7 @@ def _keep_onednn_layout(traced: torch.fx.GraphModule) -> None:
                 dense_again = traced.graph.call_method("to_dense", (node,))
             for user in outside:
                 user.replace_input_with(node, dense_again)
-    traced.graph.lint()
-    traced.recompile()
+    return bool(inside)
 
 
 def _before(node: torch.fx.Node) -> torch.fx.Node | None:

@@ -182,6 +182,17 @@ def test_subsets_depend_on_seed_shape_and_run_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    "options", [{"features": 65}, {"features": 17, "patch": 2}, {"features": 300, "precision": 0.1}]
+)
+def test_subsets_larger_than_the_input_are_refused(options: dict[str, Any]) -> None:
+    inputs, targets = draw(2, 1, 8, 8), torch.tensor([0, 1])
+    model = Counting(Linear(2, 1, 8, 8))
+    with pytest.raises(UserError, match=f"features is {options['features']}"):
+        FaithfulnessCorrelation(BASELINE, **options)(model, inputs, targets, inputs)
+    assert model.counter.count == 0
+
+
+@pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"fraction": 0.0}, r"fraction is 0\.0"),

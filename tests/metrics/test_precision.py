@@ -1,6 +1,7 @@
 """Stated standard errors: against slow twins, closed forms and simulations of what they claim."""
 
 import math
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 
@@ -268,6 +269,25 @@ def test_of_a_linear_model_the_correlation_is_that_of_its_features() -> None:
     assert abs(float(outcome.scores.mean()) - truth) < 3 * float(outcome.scores.std()) / 10 + 0.01
 
 
+@pytest.mark.parametrize(
+    ("bent", "truth", "tilted"), [(lambda s: s + 0.1 * s**2, 0.990, 0.985), (lambda s: (s > 1.0).double(), 0.67, 0.88)]
+)
+def test_drops_of_the_sum_alone_are_biased_as_it_says(
+    bent: Callable[[Tensor], Tensor], truth: float, tilted: float
+) -> None:
+    weights, (inputs, targets) = draw(FEATURES, seed=4), alike(40)
+    spread = math.sqrt(CHOSEN * (FEATURES - CHOSEN) / FEATURES) * float(weights.std())
+
+    def logits(inputs: Tensor) -> Tensor:
+        drops = bent(((1.0 - inputs.flatten(1)) @ weights - CHOSEN * weights.mean()) / spread)
+        return torch.stack([-drops, drops], 1)
+
+    maps = weights.reshape(1, 1, SIDE, SIDE).expand_as(inputs)
+    for design, due in (("independent", truth), ("tilted", tilted)):
+        scores = FaithfulnessCorrelation(GONE, design=design)(Function(logits), inputs, targets, maps)
+        assert float(scores.mean()) == pytest.approx(due, abs=0.02 if due < 0.9 else 0.003)
+
+
 @pytest.mark.parametrize("patch", [1, 2])
 def test_squares_of_tilted_subsets_are_those_of_independent_ones(patch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(correlation, "FEWEST_CHOSEN", 2)
@@ -347,6 +367,33 @@ def test_undefined_scores_have_no_error_and_take_no_more_passes() -> None:
     assert outcome.standard_errors is not None
     assert outcome.scores.isnan().tolist() == outcome.standard_errors.isnan().tolist() == [True, False]
     assert outcome.passes == 2 * 41
+
+
+class OneFeature(nn.Module):
+    """A logit of a single feature, which few subsets remove."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.flatten(1)[:, [5, 5]] * torch.tensor([3.0, -1.0])
+
+
+def test_samples_go_on_while_their_error_is_not_known() -> None:
+    inputs, targets = alike()
+    metric = FaithfulnessCorrelation(GONE, features=60, precision=0.15)
+    outcome = metric.outcome(Batch(OneFeature(), inputs, targets), draw(SAMPLES, 1, SIDE, SIDE, seed=3))
+    defined = ~outcome.scores.isnan()
+    assert outcome.standard_errors is not None
+    # Of 40 subsets one or none takes the feature in three of four samples.
+    assert 0.4 < float(defined.double().mean()) < 0.9
+    assert bool((outcome.standard_errors[defined] <= 0.15).all())
+
+
+def test_the_error_of_three_runs_is_not_known() -> None:
+    model, inputs, targets, maps = case("image")
+    for runs, known in ((3, False), (4, True)):
+        outcome = FaithfulnessCorrelation(BASELINE, runs=runs).outcome(Batch(model, inputs, targets), maps)
+        assert outcome.standard_errors is not None
+        assert bool(outcome.scores.isfinite().all())
+        assert outcome.standard_errors.isfinite().tolist() == [known] * len(inputs)
 
 
 # --- Other metrics ---------------------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def sampling(batch: Batch, sampled: Sampled, draws: int, precision: float | None
         found = sampled.estimate(rows, numbers)
         scores[rows], errors[rows] = found.scores, found.standard_errors
         if precision is not None:
-            # An undefined score has no error and does not get better.
-            unfinished = found.standard_errors > precision
+            # An undefined score has no error to wait for; a defined one may have an error that is not known yet.
+            unfinished = ~(found.standard_errors <= precision) & ~found.scores.isnan()
             rows, numbers, part = rows[unfinished], numbers[unfinished], part.rows(unfinished)
             if len(rows) == 0:
                 break
@@ -110,7 +110,7 @@ def moments(first: Tensor, second: Tensor) -> tuple[Tensor, Callable[[Tensor], T
 
 
 def jackknife(terms: Tensor, statistic: Callable[[Tensor], Tensor]) -> Tensor:
-    """Standard error ``(batch,)`` of a function of means over draws.
+    """Standard error ``(batch,)`` of a function of means over draws; NaN where it is undefined without one of them.
 
     Parameters
     ----------

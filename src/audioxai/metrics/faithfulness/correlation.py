@@ -110,7 +110,7 @@ class FaithfulnessCorrelation(PassMetric):
         return self.precision is None
 
     def check(self, batch: Batch, attributions: Tensor) -> None:
-        """Refuse also inputs that are too small for tilted subsets.
+        """Refuse also inputs that are too small for their subsets.
 
         Raises
         ------
@@ -118,11 +118,14 @@ class FaithfulnessCorrelation(PassMetric):
             Naming what is wrong.
         """
         super().check(batch, attributions)
-        chosen = self.chosen(batch.inputs)
+        shape = tuple(batch.inputs.shape[2:])
+        chosen, count = self.chosen(batch.inputs), math.prod(_grid(shape, self.patch))
+        if chosen > count:
+            raise UserError(f"features is {chosen} but inputs of {shape} have {count}; give at most as many")
         if self.design == "tilted" and chosen < FEWEST_CHOSEN:
             raise UserError(
-                f"a tilted subset has at least {FEWEST_CHOSEN} squares but one of inputs of "
-                f"{tuple(batch.inputs.shape[2:])} has {chosen}; choose the design independent"
+                f"a tilted subset has at least {FEWEST_CHOSEN} squares but one of inputs of {shape} has {chosen}; "
+                "choose the design independent"
             )
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
@@ -233,8 +236,9 @@ class _IndependentRemovals(_Removals):
         return after, lambda: subsets.sums(self.attributions[rows].sum(1, keepdim=True))
 
     def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
-        """Pearson's."""
-        return Estimate(pearson(sums, drops), jackknife(*moments(sums, drops.double())))
+        """Pearson's, with an error from four runs on: two of three runs always correlate fully."""
+        scores, errors = pearson(sums, drops), jackknife(*moments(sums, drops.double()))
+        return Estimate(scores, errors if sums.shape[1] > 3 else torch.full_like(errors, torch.nan))
 
 
 @dataclass(frozen=True, eq=False)
