@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from audioxai.domains import LogMel
-from audioxai.fused import CANDIDATES, FusedModel, Kind
+from audioxai.fused import CANDIDATES, FusedModel, Kind, suits
 from audioxai.models import ARCHITECTURES, build
 from audioxai.models.front_end import prepared_for
 from audioxai.utils.commands import run_command
@@ -72,7 +72,8 @@ def measure(architecture: str, size: int, device: torch.device, rounds: int) -> 
     count = inputs_per_call(size * size, device)
     levels = torch.rand(count, 1, size, size, generator=generator("benchmark of copies", size))
     inputs = (low + (high - low) * levels).to(device)
-    for kind, names in CANDIDATES.items():
+    for kind in CANDIDATES:
+        names = [name for name in CANDIDATES[kind] if suits(name, device)]
         copies: dict[str, nn.Module] = {name: FusedModel(body, {kind: name}) for name in names}
         expected = outcome(body, inputs, kind)
         different = {name: differences(expected, outcome(copy, inputs, kind), kind) for name, copy in copies.items()}

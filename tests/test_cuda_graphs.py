@@ -5,37 +5,16 @@ On the CPU recorders stand for CUDA's: one calls the functions again, another on
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import torch
+from helpers.graph_recorder import GraphRecorder
 from helpers.tiny_models import tiny_cnn
 from torch import Tensor, nn
 
 from audioxai import cuda_graphs
 from audioxai.cuda_graphs import Graphed
-
-
-@dataclass
-class Again:
-    """A graph that calls its function again."""
-
-    replay: Callable[[], None]
-
-
-@dataclass
-class Recorder:
-    """Records functions, and counts how often."""
-
-    graphs: list[Again] = field(default_factory=list)
-
-    def __call__(self, runs: Sequence[Callable[[], None]]) -> Sequence[Again]:
-        for run in runs:
-            run()
-        made = [Again(run) for run in runs]
-        self.graphs += made
-        return made
 
 
 @pytest.fixture
@@ -54,7 +33,7 @@ def gradient(model: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def test_calls_of_one_shape_are_recorded_once_and_give_what_the_model_gives(model: nn.Module) -> None:
-    record = Recorder()
+    record = GraphRecorder()
     graphed = Graphed(model, record)
     for seed, recorded in enumerate((0, 1, 1, 1)):
         inputs = some_inputs(3, seed)
@@ -69,8 +48,19 @@ def test_calls_of_one_shape_are_recorded_once_and_give_what_the_model_gives(mode
     assert len(record.graphs) == 3
 
 
+@pytest.mark.parametrize("first", [torch.inference_mode, torch.no_grad])
+def test_calls_in_inference_mode_and_outside_share_graphs(model: nn.Module, first: Callable[[], Any]) -> None:
+    record = GraphRecorder()
+    graphed = Graphed(model, record)
+    for mode in (first, first, torch.no_grad, torch.inference_mode):
+        with mode():
+            inputs = some_inputs(2, 1)
+            torch.testing.assert_close(graphed(inputs), model(inputs), rtol=0, atol=0)
+    assert len(record.graphs) == 1
+
+
 def test_what_was_returned_is_not_overwritten_by_later_calls(model: nn.Module) -> None:
-    graphed = Graphed(model, Recorder())
+    graphed = Graphed(model, GraphRecorder())
     with torch.no_grad():
         first, second, third = (graphed(some_inputs(2, seed)) for seed in range(3))
         for seed, found in enumerate((first, second, third)):
@@ -78,7 +68,7 @@ def test_what_was_returned_is_not_overwritten_by_later_calls(model: nn.Module) -
 
 
 def test_gradients_of_earlier_calls_are_those_of_their_inputs(model: nn.Module) -> None:
-    graphed = Graphed(model, Recorder())
+    graphed = Graphed(model, GraphRecorder())
     gradient(graphed, some_inputs(2))
     leaves = [some_inputs(2, seed).requires_grad_(True) for seed in range(3)]
     scores = [graphed(leaf)[:, 1].sum() for leaf in leaves]
@@ -88,7 +78,7 @@ def test_gradients_of_earlier_calls_are_those_of_their_inputs(model: nn.Module) 
 
 
 def test_one_call_may_give_several_gradients(model: nn.Module) -> None:
-    graphed = Graphed(model, Recorder())
+    graphed = Graphed(model, GraphRecorder())
     gradient(graphed, some_inputs(2))
     leaf, twin = some_inputs(2, 1).requires_grad_(True), some_inputs(2, 1).requires_grad_(True)
     logits, expected = graphed(leaf), model(twin)
@@ -99,7 +89,7 @@ def test_one_call_may_give_several_gradients(model: nn.Module) -> None:
 
 
 def test_gradients_of_gradients_are_refused(model: nn.Module) -> None:
-    graphed = Graphed(model, Recorder())
+    graphed = Graphed(model, GraphRecorder())
     gradient(graphed, some_inputs(2))
     leaf = some_inputs(2).requires_grad_(True)
     (first,) = torch.autograd.grad(graphed(leaf).square().sum(), leaf, create_graph=True)
@@ -148,7 +138,7 @@ def test_models_of_other_outputs_are_called_themselves(model: nn.Module) -> None
         def forward(self, inputs: Tensor) -> dict[str, Any]:
             return {"logits": model(inputs)}
 
-    record = Recorder()
+    record = GraphRecorder()
     graphed = Graphed(Dictionary(), record)
     for seed in range(3):
         inputs = some_inputs(2, seed)
@@ -157,7 +147,7 @@ def test_models_of_other_outputs_are_called_themselves(model: nn.Module) -> None
 
 
 def test_no_inputs_are_sent_through_the_model(model: nn.Module) -> None:
-    record = Recorder()
+    record = GraphRecorder()
     graphed = Graphed(model, record)
     assert [len(graphed(some_inputs(0))) for _ in range(3)] == [0, 0, 0]
     assert record.graphs == []
@@ -165,7 +155,7 @@ def test_no_inputs_are_sent_through_the_model(model: nn.Module) -> None:
 
 def test_graphs_of_a_few_shapes_are_kept(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MOST_SHAPES", 2)
-    record = Recorder()
+    record = GraphRecorder()
     graphed = Graphed(model, record)
     with torch.no_grad():
         for count in (1, 2, 3, 1, 2, 3):
@@ -179,7 +169,7 @@ def test_graphs_of_a_few_shapes_are_kept(model: nn.Module, monkeypatch: pytest.M
 
 
 def test_threads_do_not_get_each_others_gradients(model: nn.Module) -> None:
-    graphed = Graphed(model, Recorder())
+    graphed = Graphed(model, GraphRecorder())
     expected = [gradient(model, some_inputs(2, seed)) for seed in range(24)]
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda seed: gradient(graphed, some_inputs(2, seed)), range(24)))

@@ -5,6 +5,8 @@ import threading
 
 import pytest
 import torch
+from helpers.graph_recorder import GraphRecorder
+from helpers.tiny_models import tiny_cnn
 from torch import nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
@@ -12,6 +14,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from audioxai import fused
 from audioxai.baselines import Constant
 from audioxai.core import logits_in
+from audioxai.cuda_graphs import Graphed
 from audioxai.domains import LogMel
 from audioxai.fused import FOLDED, ONEDNN, ORIGINAL, REORDERED, Copies, FusedModel, agrees, fastest_copies
 from audioxai.metrics.randomisation import ModelParameterRandomisation
@@ -563,3 +566,42 @@ def test_no_inputs_are_refused():
 def test_unknown_copies_are_refused(copies):
     with pytest.raises(UserError):
         FusedModel(small_cnn(), copies)
+
+
+def test_copies_are_for_their_device() -> None:
+    model = tiny_cnn().eval().requires_grad_(False)
+    inputs = torch.randn(4, 1, 16, 16, dtype=torch.float64)
+    assert fused.GRAPHED not in fastest_copies(model, inputs).values()
+    through = FusedModel(model, {"forward": fused.GRAPHED, "gradient": fused.GRAPHED})
+    with torch.no_grad():
+        assert torch.equal(through(inputs), model(inputs))
+    assert through._made.copies == {}
+
+
+def test_graphs_stand_for_the_model_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = GraphRecorder()
+    monkeypatch.setattr(fused, "ONLY_ON", {})
+    monkeypatch.setattr(fused, "Graphed", lambda made: Graphed(made, record))
+    model = tiny_cnn().eval().requires_grad_(False)
+    through = FusedModel(model, {"forward": fused.GRAPHED, "gradient": fused.GRAPHED})
+    for recorded in (3, 6):
+        for seed in range(4):
+            inputs = torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+            with torch.no_grad():
+                torch.testing.assert_close(through(inputs), model(inputs))
+            torch.testing.assert_close(Saliency()(through, inputs, 1), Saliency()(model, inputs, 1))
+        assert len(record.graphs) == recorded
+        with torch.no_grad():
+            next(model.parameters()).mul_(2.0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_on_a_gpu_graphs_stand_for_the_model() -> None:
+    model = tiny_cnn(dtype=torch.float32).eval().requires_grad_(False).cuda()
+    through = FusedModel(model, {"forward": fused.GRAPHED, "gradient": fused.GRAPHED})
+    for seed in range(5):
+        inputs = torch.randn(8, 1, 16, 16, generator=torch.Generator().manual_seed(seed)).cuda()
+        leaf, twin = inputs.clone().requires_grad_(True), inputs.clone().requires_grad_(True)
+        (found,) = torch.autograd.grad(through(leaf)[:, 0].sum(), leaf)
+        (expected,) = torch.autograd.grad(model(twin)[:, 0].sum(), twin)
+        torch.testing.assert_close(found, expected)

@@ -47,7 +47,7 @@ def cuda_graphs(runs: Sequence[Callable[[], None]]) -> Sequence[Graph]:
     RuntimeError
         If a function does what a graph cannot hold, such as to read a number from the device.
     """
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(WARM_UP_CALLS):
@@ -92,7 +92,9 @@ class Graphed(nn.Module):
             passes = self._passes_for(inputs, with_gradient) if usual else None
             if passes is None:
                 return self.model(inputs)
-            return _Replayed.apply(inputs, passes) if with_gradient else passes.logits(inputs)
+            if not with_gradient:
+                return passes.logits(inputs)
+            return _Replayed.apply(inputs, passes)  # type: ignore[no-untyped-call]
 
     def _passes_for(self, inputs: Tensor, with_gradient: bool) -> "_Passes | None":
         """Recorded passes for such inputs; None where there are none (yet)."""
@@ -112,8 +114,10 @@ class Graphed(nn.Module):
     def _recorded(self, inputs: Tensor, with_gradient: bool) -> "_Passes | None":
         """Passes that agree with the model on these inputs; None where it cannot be recorded."""
         try:
-            passes = _Passes(self.model, inputs, with_gradient, self._record, self._one_thread)
-            return passes if passes.agree(inputs) else None
+            # Tensors that are made in inference mode cannot be written to elsewhere.
+            with torch.inference_mode(mode=False), torch.no_grad():
+                passes = _Passes(self.model, inputs, with_gradient, self._record, self._one_thread)
+                return passes if passes.agree(inputs.clone()) else None
         except (RuntimeError, TypeError):
             return None
 
@@ -148,7 +152,7 @@ class _Passes:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits of inputs of the shape, without a gradient."""
-        with torch.no_grad():
+        with torch.inference_mode(mode=False), torch.no_grad():
             self._inputs.copy_(inputs)
             self._graphs[0].replay()
             self._calls += 1
@@ -192,7 +196,7 @@ class _Replayed(torch.autograd.Function):
         return logits
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor, None]:
         (inputs,) = ctx.saved_tensors
         return ctx.passes.gradient(inputs, weights, ctx.call), None

@@ -1,10 +1,11 @@
-"""Cheaper passes of the same model: batch norm folded into convolutions, ReLU after pooling, oneDNN's own layout.
+"""Cheaper passes of the same model: batch norm folded, ReLU after pooling, oneDNN's own layout, CUDA graphs.
 
 Idea
 ----
 In evaluation mode a batch norm is a scale and a shift, which the weights of the layer before it can carry. ReLU and
 max-pooling commute, and pooling first leaves a fraction of the features to rectify. On a CPU oneDNN convolves fastest
-in a layout of its own, which tensors can keep from layer to layer where no gradient is taken.
+in a layout of its own, which tensors can keep from layer to layer where no gradient is taken. On a GPU repeated calls
+of one shape are launched as a whole (:mod:`audioxai.cuda_graphs`); their gradients are of first order.
 
 :func:`fastest_copies` builds such copies of a model, verifies and times them, and names one for forward and one for
 gradient passes; :class:`FusedModel` uses those that were named. A copy is used only while it gives the same logits and
@@ -33,6 +34,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from audioxai.core import HOOK_TABLES, all_finite, logits_in, unchanged
+from audioxai.cuda_graphs import Graphed
 from audioxai.utils.errors import UserError
 from audioxai.utils.hardware import finish, inputs_per_call
 
@@ -42,9 +44,14 @@ Kind = Literal["forward", "gradient"]
 Copies = Mapping[Kind, str]
 """The copy that takes the passes of each kind, by name; ``original`` for the model itself."""
 
-NAMES = ORIGINAL, REORDERED, FOLDED, ONEDNN = "original", "reordered", "folded", "onednn"
+NAMES = ORIGINAL, REORDERED, FOLDED, ONEDNN, GRAPHED = "original", "reordered", "folded", "onednn", "graphed"
 # Copies to try, the one that is fastest by its operations first.
-CANDIDATES: dict[Kind, tuple[str, ...]] = {"forward": (ONEDNN, FOLDED, REORDERED), "gradient": (FOLDED, REORDERED)}
+CANDIDATES: dict[Kind, tuple[str, ...]] = {
+    "forward": (GRAPHED, ONEDNN, FOLDED, REORDERED),
+    "gradient": (GRAPHED, FOLDED, REORDERED),
+}
+# Kind of device that a copy is for, where it is not for all.
+ONLY_ON = {ONEDNN: "cpu", GRAPHED: "cuda"}
 TOLERANCE = 1e-6
 # A copy takes fewer operations, so it is given up only where it is clearly slower; noise of the clock decides nothing.
 SLOWER = 1.1
@@ -53,8 +60,8 @@ VERIFIED_INPUTS = 4
 # What every module keeps for PyTorch; its mode and the modules in it say what it does.
 OF_PYTORCH = frozenset(vars(nn.Module())) - {"training", "_modules"}
 PLAIN = (bool, int, float, str)
-# Of each tensor, beyond which it is compared in part: reading all of AlexNet takes a twentieth of a call.
-COMPARED_NUMBERS = 2**20
+# Of each tensor, beyond which it is compared in part: to read all of AlexNet takes longer than some calls of it.
+COMPARED_NUMBERS = 2**16
 
 # Copies are made by one thread after the other.
 _ONE_THREAD = threading.RLock()
@@ -124,7 +131,7 @@ class FusedModel(nn.Module):
         kind: Kind = "gradient" if torch.is_grad_enabled() and inputs.requires_grad else "forward"
         name = self.copies.get(kind, ORIGINAL)
         transformed = torch.is_autocast_enabled(inputs.device.type) or torch._C._are_functorch_transforms_active()
-        if name == ORIGINAL or transformed or not _only_evaluates(self.original):
+        if name == ORIGINAL or not suits(name, inputs.device) or transformed or not _only_evaluates(self.original):
             return self.original
         if name == ONEDNN and not all_finite(inputs):
             # oneDNN rectifies what is no number to 0, so that logits would not show it.
@@ -179,8 +186,8 @@ def fastest_copies(model: nn.Module, inputs: Tensor, *, same_bits: bool = False)
         # Half of a call is enough to tell.
         size = -(-inputs_per_call(few[0].numel(), few.device) // 2)
         many = few.repeat(-(-size // len(few)), *[1] * (few.ndim - 1))[:size]
-        names = (REORDERED,) if same_bits else tuple(name for name in NAMES if name != ORIGINAL)
-        copies = {name: _copy_of(model, name) for name in names}
+        wanted = (REORDERED,) if same_bits else NAMES[1:]
+        copies = {name: _copy_of(model, name) for name in wanted if suits(name, few.device)}
 
         def serves(name: str, kind: Kind) -> bool:
             made = copies.get(name)
@@ -189,6 +196,11 @@ def fastest_copies(model: nn.Module, inputs: Tensor, *, same_bits: bool = False)
         return {
             kind: next((name for name in names if serves(name, kind)), ORIGINAL) for kind, names in CANDIDATES.items()
         }
+
+
+def suits(name: str, device: torch.device) -> bool:
+    """Whether a copy is for inputs on this device."""
+    return ONLY_ON.get(name, device.type) == device.type
 
 
 def fused(model: nn.Module, inputs: Tensor) -> FusedModel:
@@ -203,6 +215,8 @@ def agrees(model: nn.Module, other: nn.Module, inputs: Tensor, kind: Kind) -> bo
     two numbers that are pooled, or a number and zero, are apart by their rounding alone, either gradient is right.
     """
     few = inputs[:VERIFIED_INPUTS].detach()
+    # Graphs are compared with what they are made of when they are made.
+    other = other.model if isinstance(other, Graphed) else other
     try:
         # PyTorch prints why a traced model failed.
         with redirect_stderr(io.StringIO()):
@@ -379,6 +393,8 @@ def _copy_of(model: nn.Module, name: str) -> nn.Module | None:
             copied = copy.deepcopy(model).eval()
             before = set(copied.modules())
             made = _rewritten(copied, name)
+            if name == GRAPHED:
+                return Graphed(made.requires_grad_(False))
             return made.requires_grad_(False) if set(made.modules()) - before else None
     except Exception:  # noqa: BLE001 (models refuse copies, and layers to be folded, in any way)
         return None
@@ -468,6 +484,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     REORDERED: (_pool_first,),
     FOLDED: (_fold_norm, _pool_first),
     ONEDNN: (_fold_norm, _pool_first),
+    GRAPHED: (_fold_norm, _pool_first),
 }
 
 
