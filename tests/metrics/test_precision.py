@@ -283,7 +283,8 @@ def test_drops_of_the_sum_alone_are_biased_as_it_says(
         return torch.stack([-drops, drops], 1)
 
     maps = weights.reshape(1, 1, SIDE, SIDE).expand_as(inputs)
-    for design, due in (("independent", truth), ("tilted", tilted)):
+    designs: list[tuple[correlation.Design, float]] = [("independent", truth), ("tilted", tilted)]
+    for design, due in designs:
         scores = FaithfulnessCorrelation(GONE, design=design)(Function(logits), inputs, targets, maps)
         assert float(scores.mean()) == pytest.approx(due, abs=0.02 if due < 0.9 else 0.003)
 
