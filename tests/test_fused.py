@@ -11,10 +11,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 
-from audioxai import fused
+from audioxai import cuda_graphs, fused
 from audioxai.baselines import Constant
 from audioxai.core import logits_in
-from audioxai.cuda_graphs import Graphed
 from audioxai.domains import LogMel
 from audioxai.fused import FOLDED, ONEDNN, ORIGINAL, REORDERED, Copies, FusedModel, agrees, fastest_copies
 from audioxai.metrics.randomisation import ModelParameterRandomisation
@@ -581,7 +580,7 @@ def test_copies_are_for_their_device() -> None:
 def test_graphs_stand_for_the_model_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     record = GraphRecorder()
     monkeypatch.setattr(fused, "ONLY_ON", {})
-    monkeypatch.setattr(fused, "Graphed", lambda made: Graphed(made, record))
+    monkeypatch.setattr(cuda_graphs, "cuda_graphs", record)
     model = tiny_cnn().eval().requires_grad_(False)
     through = FusedModel(model, {"forward": fused.GRAPHED, "gradient": fused.GRAPHED})
     for recorded in (3, 6):

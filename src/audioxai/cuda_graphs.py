@@ -71,15 +71,15 @@ class Graphed(nn.Module):
     model : nn.Module
         In evaluation mode, of frozen parameters that stay as they are; inputs ``(batch, 1, …)`` to logits
         ``(batch, classes)``. Gradients are those of first order.
-    record : callable
-        Makes the graphs.
+    record : callable, optional
+        Makes the graphs, those of CUDA by default.
     """
 
-    def __init__(self, model: nn.Module, record: Recorder = cuda_graphs) -> None:
+    def __init__(self, model: nn.Module, record: Recorder | None = None) -> None:
         super().__init__()
         self.model = model
         self.training = False
-        self._record = record
+        self._record = record or cuda_graphs
         self._seen: set[Hashable] = set()
         self._passes: OrderedDict[Hashable, _Passes | None] = OrderedDict()
         self._one_thread = threading.RLock()
