@@ -126,7 +126,7 @@ class _Passes:
     """Recorded passes of a model for inputs of one shape.
 
     Graphs read and write the same memory each time. So a gradient is that of the inputs of the latest forward pass; for
-    earlier ones the forward pass is replayed first.
+    earlier ones, which ``calls`` tells, the forward pass is replayed first.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class _Passes:
         self._weights = torch.ones_like(self._logits)
         self._gradient = torch.zeros_like(like)
         self._graphs = record([self._forward, self._backward] if with_gradient else [self._forward])
-        self._calls = 0
+        self.calls = 0
 
     def _forward(self) -> None:
         with torch.set_grad_enabled(self._inputs.requires_grad):
@@ -155,18 +155,13 @@ class _Passes:
         with torch.inference_mode(mode=False), torch.no_grad():
             self._inputs.copy_(inputs)
             self._graphs[0].replay()
-            self._calls += 1
+            self.calls += 1
             return self._logits.detach().clone()
-
-    @property
-    def calls(self) -> int:
-        """How many forward passes there were; tells whether one is the latest."""
-        return self._calls
 
     def gradient(self, inputs: Tensor, weights: Tensor, call: int) -> Tensor:
         """Gradient of weighted logits at the inputs of a call."""
         with self._one_thread, torch.no_grad():
-            if call != self._calls:
+            if call != self.calls:
                 self.logits(inputs)
             self._weights.copy_(weights)
             self._graphs[1].replay()
@@ -178,8 +173,9 @@ class _Passes:
         with torch.set_grad_enabled(leaf.requires_grad):
             expected = self._model(leaf)
         found = self.logits(inputs)
-        if not _close(expected.detach(), found) or not leaf.requires_grad:
-            return _close(expected.detach(), found)
+        same = _close(expected.detach(), found)
+        if not (same and leaf.requires_grad):
+            return same
         weights = torch.linspace(-1.0, 1.0, expected.numel(), device=leaf.device).reshape_as(expected).to(expected)
         (gradient,) = torch.autograd.grad(expected, leaf, weights)
         return _close(gradient, self.gradient(inputs, weights, self.calls))
