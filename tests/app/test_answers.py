@@ -201,7 +201,12 @@ def test_the_removal_is_that_of_the_explanation(part: Part) -> None:
 
 def test_a_region_is_the_same_stretch_for_another_model(tmp_path: Path) -> None:
     """Another rate and a longer clip, in which the sound lies in the middle of silence."""
-    first, second = Answers([made.bands(), made.bands_in_reverse()]).erasers(part_of(tmp_path, recording()))
+    answers, part = Answers([made.bands(), made.bands_in_reverse()]), part_of(tmp_path, recording())
+    first, second = answers.erasers(part)
+    # Both axes tell the time of the sound.
+    assert [side["picture"]["startS"] for side in answers.description(part)["models"]] == pytest.approx(
+        [0.0, -0.1], abs=1e-3
+    )
     assert second.clip.first_s == pytest.approx(-0.1, abs=1e-3)
     erased = torch.zeros(first.cells.shape)
     times, bands = (np.array(axis.coordinates) for axis in reversed(first.cells.axes()))

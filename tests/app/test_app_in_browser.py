@@ -314,7 +314,8 @@ def test_of_a_long_sound_the_part_that_was_chosen_last_is_shown_and_can_be_erase
         assert parts[0].startswith("0.00–10.00 s: whistle (0.9")
         for index in (1, 0, 2):
             page.locator("#window").select_option(index=index)
-        until(opened, lambda: page.locator("#panel-0 .column-axis .ticks span").first.inner_text() == "10")
+        page.locator("#opening").get_by_text("long.wav", exact=True).wait_for()
+        assert page.locator("#panel-0 .column-axis .ticks span").first.inner_text() == "10"
         assert page.locator("#window").evaluate("one => one.selectedIndex") == 2
         brush(opened)
         until(opened, lambda: top(opened)[0] == "hum")

@@ -179,7 +179,7 @@ class Answers:
         probabilities = probabilities_of(logits[None], model.activation)[0].double().tolist()
         canvas = Canvas(eraser.cells.stft, MEL)
         return {
-            "picture": packed_clip(clip.waveform, canvas, _shown_from(clip), part.name),
+            "picture": packed_clip(clip.waveform, canvas, self._shown_from(clip), part.name),
             "names": [isolated(model.name_of(index)) for index in range(len(logits))],
             "probabilities": probabilities,
             "scale": scale_of_probabilities(model, logits),
@@ -241,9 +241,17 @@ class Answers:
             "tone": tone_of(made),
             "heading": heading_of(made),
             "sentence": sentence_of(made),
-            "where": where(made, made.start_s),
+            "where": where(made, self._shown_from(clip)),
         }
         return Explained(json.dumps(content, allow_nan=False), page_of(made))
+
+    def _shown_from(self, clip: Clip) -> float:
+        """Where the axis of time begins where silence was put before a short sound, in seconds.
+
+        At 0, as on the explanation's page; before 0 where two models put different silence before the same sound, whose
+        times have to agree.
+        """
+        return clip.first_s if len(self.models) > 1 else max(0.0, clip.first_s)
 
 
 def facts_of(model: Model) -> dict[str, Any]:
@@ -277,11 +285,6 @@ def _recording(part: Part, rate_hz: int) -> Recording:
 def _start_of(first: Eraser, part: Part) -> float | None:
     """Where the same stretch begins for the other models; None where the first model takes all of the sound."""
     return part.start_s if first.clip.timeline is None else first.clip.first_s
-
-
-def _shown_from(clip: Clip) -> float:
-    """Where the axis of time begins: at 0 where silence was put before a short sound."""
-    return max(0.0, clip.first_s)
 
 
 def _windows(model: Model, clip: Clip) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@
 
   const welcome = (session) => {
     state.session = session;
-    element("models").replaceChildren(...session.models.flatMap(({ name }, side) => [side ? " and " : "", made("bdi", { textContent: name })]));
+    element("models").replaceChildren(session.models.length > 1 ? "Models: " : "Model: ", ...session.models.flatMap(({ name }, side) => [side ? " and " : "", made("bdi", { textContent: name })]));
     element("limits").textContent =
       `WAV, FLAC, OGG, Opus, MP3 or AIFF, up to ${session.longestS} s and ${Math.round(session.mostBytes / 2 ** 20)} MiB. ` +
       "Sounds stay on the machine that runs this app and go when you close the page.";
@@ -376,8 +376,9 @@
     element("verdict").className = `verdict ${explained?.tone ?? "unasked"}`;
     element("heading").textContent = explained ? `${explained.label}${model}: ${explained.heading.replace("this explanation", "the explanation")}` : `${side.names[best]}, ${probabilityText(side.probabilities[best])}${model}`;
     element("sentence").textContent = explained ? explained.sentence : "Explain it, or brush over the picture and see which part of the sound decides.";
-    element("where").textContent = explained ? `${explained.where} (${explained.method})` : "";
+    element("where").textContent = explained ? `${explained.where} Method: ${explained.method}.` : "";
     element("share").hidden = !explained;
+    element("map-scale").parentElement.hidden = !state.sides.some((one) => one.explained);
     if (explained) element("page").href = `/pages/${explained.page}`;
   };
 
@@ -566,16 +567,19 @@
     state.removal = target.value;
     if (isErasing()) askErased();
   });
+  let chosenParts = 0; // counts them, so that the answer for an older choice is dropped
   element("window").addEventListener("change", async ({ target }) => {
     const { clip } = state;
+    const own = ++chosenParts;
+    const isStale = () => own !== chosenParts || clip !== state.clip;
     showError("");
     element("opening").textContent = "Opening that part…";
     try {
       const answer = await asked({ do: "describe", sound: clip.sound, startS: Number(target.value) });
-      if (!answer || clip !== state.clip) return;
+      if (!answer || isStale()) return;
       use({ ...answer, sound: clip.sound });
     } catch (error) {
-      if (clip !== state.clip) return;
+      if (isStale()) return;
       target.value = clip.startS;
       showError(error.message);
     }
