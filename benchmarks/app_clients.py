@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import base64
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -35,7 +34,8 @@ from audioxai.utils.commands import OneLineParser, run_command
 from audioxai.utils.errors import UserError
 from audioxai.utils.files import write_json
 
-STARTED_S, ANSWERED_S = 300.0, 300.0
+# Everything that one client does.
+ANSWERED_S = 300.0
 
 
 @dataclass
@@ -55,19 +55,13 @@ def sound(seed: int) -> bytes:
     return content.getvalue()
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-async def client(origin: str, seed: int, brushes: int, times: Times, begin: asyncio.Event) -> None:
+async def client(origin: str, seed: int, brushes: int, times: Times, begin: asyncio.Barrier) -> None:
     """One page."""
     content = sound(seed)
     try:
         async with (
-            connect(f"{origin.replace('http', 'ws')}/live", origin=Origin(origin), open_timeout=60) as page,
+            asyncio.timeout(ANSWERED_S),
+            connect(f"{origin.replace('http', 'ws')}/live", origin=Origin(origin), open_timeout=None) as page,
             httpx.AsyncClient(timeout=ANSWERED_S) as http,
         ):
             hello = json.loads(await page.recv())
@@ -81,12 +75,14 @@ async def client(origin: str, seed: int, brushes: int, times: Times, begin: asyn
                 started = time.perf_counter()
                 await page.send(json.dumps(_brush(answer.json(), number, seed)))
                 found = json.loads(await page.recv())
-                await page.recv()  # the sound
                 if found["is"] != "erased":
                     raise UserError(found["text"])
+                await page.recv()  # the sound
                 times.erased_s.append(time.perf_counter() - started)
     except Exception as error:  # noqa: BLE001 - counted, and shown
         times.errors.append(f"{type(error).__name__}: {error}")
+        # The others do not wait for it.
+        await begin.abort()
 
 
 def _brush(opened: dict[str, Any], number: int, seed: int) -> dict[str, Any]:
@@ -97,30 +93,24 @@ def _brush(opened: dict[str, Any], number: int, seed: int) -> dict[str, Any]:
 
 
 async def all_clients(origin: str, clients: int, brushes: int) -> Times:
-    """All at once."""
-    times, begin = Times(), asyncio.Event()
-    tasks = [asyncio.create_task(client(origin, seed, brushes, times, begin)) for seed in range(clients)]
-    await asyncio.sleep(2.0)
-    begin.set()
-    await asyncio.gather(*tasks)
+    """All at once, when all are connected."""
+    times, begin = Times(), asyncio.Barrier(clients)
+    await asyncio.gather(*(client(origin, seed, brushes, times, begin) for seed in range(clients)))
     return times
 
 
-def wait_for(origin: str, server: "subprocess.Popen[bytes]") -> None:
-    """Until the server answers.
+def address_of(server: "subprocess.Popen[str]") -> str:
+    """Where the server answers, as it prints it.
 
     Raises
     ------
     UserError
-        If it ends, or does not answer in time.
+        If it ends before.
     """
-    end = time.monotonic() + STARTED_S
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            httpx.get(origin)
-            return
-        except httpx.TransportError:
-            time.sleep(0.1)
+    assert server.stdout is not None
+    for line in server.stdout:
+        if line.startswith("open "):
+            return line.split()[1].rstrip("/")
     raise UserError("the app does not start; run audioxai app to see why")
 
 
@@ -139,12 +129,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--model", help="as of audioxai app")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     options = parser.parse_args(argv)
-    port = free_port()
+    if options.clients < 1 or options.brushes < 0:
+        raise UserError(f"clients are {options.clients}, brushes {options.brushes}; give at least 1 client, 0 brushes")
     model = ["--model", options.model] if options.model else []
-    server = subprocess.Popen([sys.executable, "-m", "audioxai.cli", "app", "--port", str(port), *model])
+    command = [sys.executable, "-m", "audioxai.cli", "app", "--port", "0", *model]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        origin = f"http://127.0.0.1:{port}"
-        wait_for(origin, server)
+        origin = address_of(server)
         # The first upload waits for the decoders to be loaded, and so does nobody after it.
         asyncio.run(all_clients(origin, 1, 1))
         times = asyncio.run(all_clients(origin, options.clients, options.brushes))

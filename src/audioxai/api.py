@@ -15,6 +15,7 @@ from audioxai import trust as trusting
 from audioxai.binding import AUTO, BoundMethod, Counted, PassCounter, Request, Where, is_large, logits_without_gradient
 from audioxai.clips import Recording, Sound, Span, read_recording
 from audioxai.core import probabilities_of
+from audioxai.domains import Mask
 from audioxai.explanation import Explanation, Timeline, completeness_gap
 from audioxai.models.loading import Model, load_model
 from audioxai.utils.errors import UserError
@@ -82,7 +83,9 @@ def explain(
         Whether to show how many passes are done, and the time left; or what is called with the number of passes that
         are done and of all, after each call of the model. What it raises ends the explanation.
     **options
-        Other parameters of the method.
+        Other parameters of the method. Methods with one removal take ``removal``, what sound becomes where the mask is
+        0: ``"silence"``, which is the default, ``"noise"`` with the clip's smoothed spectrum, 10 dB softer, or a
+        baseline of waveforms.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def explain(
     details = _Details(target, compare, trust, progress)
     if recording.samples <= window:
         waveform, notes = _padded(recording.clip(), window, known)
-        return _placed(_explained(request, waveform, details), recording, notes)
+        return _placed(_explained(request, waveform, details), request, recording, notes)
     fitted = request.for_clip(next(recording.clips([(0, window)]))).model
     timeline = _timeline(recording, fitted, window)
     starts = _chosen_starts(timeline, known, target, windows)
@@ -121,6 +124,7 @@ def explain(
     explained = [
         _placed(
             replace(_explained(request, clips[start], details), timeline=timeline),
+            request,
             recording,
             start_s=start / known.sample_rate_hz,
         )
@@ -130,7 +134,11 @@ def explain(
 
 
 def _placed(
-    made: Explanation, recording: Recording, notes: tuple[str, ...] = (), start_s: float | None = None
+    made: Explanation,
+    request: Request,
+    recording: Recording,
+    notes: tuple[str, ...] = (),
+    start_s: float | None = None,
 ) -> Explanation:
     """An explanation that knows its recording, and so do those of other classes."""
     return replace(
@@ -138,8 +146,8 @@ def _placed(
         source=recording.name,
         start_s=start_s or 0.0,
         notes=(*recording.notes, *notes, *made.notes),
-        command=_call(recording, made, start_s),
-        alternatives=tuple(_placed(other, recording, notes, start_s) for other in made.alternatives),
+        command=_call(recording, made, request, start_s),
+        alternatives=tuple(_placed(other, request, recording, notes, start_s) for other in made.alternatives),
     )
 
 
@@ -155,7 +163,7 @@ class _Details:
 
 def _explained(request: Request, waveform: Tensor, details: _Details) -> Explanation:
     """Explanation of one clip ``(1, 1, time)`` of the length that the model takes."""
-    request = request.for_clip(waveform)
+    request = _with_removal(request.for_clip(waveform), waveform)
     known = request.model
     logits = logits_without_gradient(known.module, waveform)[0]
     prediction = int(logits.argmax())
@@ -196,6 +204,17 @@ def _explained(request: Request, waveform: Tensor, details: _Details) -> Explana
     return replace(explanation, trust=measured, alternatives=alternatives)
 
 
+def _with_removal(request: Request, waveform: Tensor) -> Request:
+    """The request with the removal of a clip ``(1, 1, time)`` where one is named."""
+    name = request.options.get("removal")
+    if not isinstance(name, str):
+        return request
+    rate_hz = request.model.sample_rate_hz
+    cells = Mask.of(rate_hz, waveform.shape[-1] / rate_hz)
+    removal = trusting.removal_named(name, waveform, cells, request.seed)
+    return replace(request, options={**request.options, "removal": removal})
+
+
 def _trust(explanation: Explanation, made: BoundMethod, module: nn.Module, steps: int) -> trusting.Trust:
     targets = torch.tensor([explanation.target])
     return trusting.measure(
@@ -225,13 +244,25 @@ def _counting(total: int, shown: bool | Report) -> Iterator[Callable[[nn.Module]
         yield lambda module: Counted(module, count)
 
 
-def _call(recording: Recording, made: Explanation, start_s: float | None = None) -> str:
-    """The call that explains the same again."""
-    options = {"target": made.label, "method": made.method, "seed": made.seed}
+def _call(recording: Recording, made: Explanation, request: Request, start_s: float | None = None) -> str:
+    """The call that explains the same again; an ellipsis stands for what cannot be written in a line."""
+    options: dict[str, Any] = {"target": made.label, "method": made.method, "seed": made.seed}
+    if request.domain != AUTO:
+        options["domain"] = request.domain
+    if request.budget is not None:
+        options["budget"] = request.budget
+    if request.references is not None:
+        options["references"] = request.references
     if start_s is not None:
         options["windows"] = [start_s]
-    written = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    written = ", ".join(f"{name}={_written(value)}" for name, value in (options | dict(request.options)).items())
     return f"audioxai.explain({recording.name!r}, {made.model.name or 'model'!r}, {written})"
+
+
+def _written(value: Any) -> str:
+    """A value as Python writes it."""
+    plain = (*value,) if isinstance(value, list | tuple) else (value,)
+    return repr(value) if all(isinstance(one, str | int | float | None) for one in plain) else "..."
 
 
 def _compared(compare: int | Sequence[int | str], model: Model, logits: Tensor, target: int) -> list[int]:

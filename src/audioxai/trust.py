@@ -24,6 +24,7 @@ from audioxai.metrics.batch import Batch
 from audioxai.metrics.engine import run
 from audioxai.metrics.faithfulness.resynthesis import ResynthesisFaithfulness
 from audioxai.metrics.similarity import spearman
+from audioxai.utils.errors import UserError
 from audioxai.utils.seeding import content_key, generator
 from audioxai.xai_methods.controls import Energy, RandomAttribution
 
@@ -34,6 +35,7 @@ Verdict = Literal["rely", "caution", "do not rely"]
 
 # Steps of insertion and deletion; models of many parameters take seconds for one pass on a CPU.
 STEPS, LARGE_STEPS = 16, 8
+REMOVALS = ("silence", "noise")
 NOISE_SNR_DB = 10.0
 NOISE_SMOOTHING_OCTAVES = 1.0
 # Noise of every bin below the sound in the same bin; tones mask noise from about 6 dB, noise masks noise from 20 dB.
@@ -284,12 +286,25 @@ def measure(
 
 
 def removals_of(waveform: Tensor, domain: Domain, seed: int = 0) -> tuple[Baseline, ...]:
-    """Silence, and noise 10 dB below a clip ``(1, 1, time)`` with its own smoothed spectrum."""
+    """:data:`REMOVALS`: silence, and noise 10 dB below a clip ``(1, 1, time)`` with its own smoothed spectrum."""
     sound = audible(domain)
     return (
         Silence(Waveform(sound.sample_rate_hz, sound.duration_s)),
         SpeechShapedNoise.of(waveform, NOISE_SNR_DB, seed, NOISE_SMOOTHING_OCTAVES),
     )
+
+
+def removal_named(name: str, waveform: Tensor, domain: Domain, seed: int = 0) -> Baseline:
+    """One of :data:`REMOVALS` for a clip ``(1, 1, time)``.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    if name not in REMOVALS:
+        raise UserError(f"removal is {name!r}; choose {' or '.join(REMOVALS)}, or give a baseline of waveforms")
+    return dict(zip(REMOVALS, removals_of(waveform, domain, seed), strict=True))[name]
 
 
 def passes_of(steps: int, explain_passes: int) -> int:

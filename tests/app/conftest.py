@@ -1,12 +1,13 @@
 """Servers that tests of the app share."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 pytest.importorskip("starlette", reason="the extra app is not installed")
 pytest.importorskip("uvicorn", reason="the extra app is not installed")
-from helpers.app import Running, bands, bands_in_reverse, running, slow
+from helpers.app import Running, bands, bands_in_reverse, gated, running
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def sluggish(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A model that takes its time."""
-    with running([slow], tmp_path_factory.mktemp("sluggish")) as found:
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A model whose explanations do not go on before they are let."""
+    gate = tmp_path_factory.mktemp("gate") / "open"
+    with running([partial(gated, str(gate))], tmp_path_factory.mktemp("waiting"), gate) as found:
         yield found

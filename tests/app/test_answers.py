@@ -1,7 +1,11 @@
 """What the app asks models: predictions and explanations as the package makes them, and the eraser in closed form."""
 
+import html
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +15,15 @@ from helpers import app as made
 from helpers.explained import RATE_HZ, model_of, recording
 from torch import Tensor, nn
 
-from audioxai import explain
+from audioxai import explain, trust
 from audioxai.app.answers import Answers, Eraser
 from audioxai.app.requests import REMOVALS, Describe, Erase, Explain, Facts, Part, Removal
 from audioxai.baselines import SpeechShapedNoise
 from audioxai.domains import Mask
+from audioxai.explanation import Explanation
 from audioxai.models.loading import Model
+from audioxai.report.clip.packing import packed_view
+from audioxai.report.clip.pictures import MEL, Canvas
 from audioxai.utils.errors import UserError
 
 
@@ -136,6 +143,43 @@ def test_an_explanation_is_the_packages(part: Part) -> None:
     assert [done for done, _ in reported] == sorted(done for done, _ in reported)
 
 
+@pytest.mark.parametrize("method", ["integrated_gradients", "ordered"])
+@pytest.mark.parametrize("removal", REMOVALS)
+def test_the_page_says_the_call_that_gives_the_same_map(part: Part, method: str, removal: Removal) -> None:
+    explained = Answers([model_of()]).answer(Explain(part, 0, 2, method, removal), silent)
+    (command,) = re.findall(r"<code>(audioxai\.explain.*?)</code>", explained.page)
+
+    def called(_sound: str, _model: str, **options: Any) -> Explanation:
+        return explain(recording()[0, 0], model_of(), sample_rate=RATE_HZ, trust=False, **options)
+
+    again = eval(html.unescape(command), {"audioxai": SimpleNamespace(explain=called)})
+    shown = json.loads(explained.content)["view"]["classes"][0]["map"]
+    assert packed_view(again, Canvas(Canvas.of(again).stft, MEL))["classes"][0]["map"] == shown
+
+
+def test_a_removal_that_is_not_known_is_refused() -> None:
+    assert REMOVALS == trust.REMOVALS
+    with pytest.raises(UserError, match="removal is 'loud'"):
+        explain(recording()[0, 0], model_of(), sample_rate=RATE_HZ, method="integrated_gradients", removal="loud")
+
+
+def test_pages_say_what_has_to_be_known_of_the_sound_but_not_where_the_model_lies(part: Part) -> None:
+    model = model_of(name="/home/somebody/secret/model.pt")
+    noted = replace(part, notes=("the channels are partly in opposite phase",))
+    explained = Answers([model]).answer(Explain(noted, 0, 1, "energy", "silence"), silent)
+    assert "partly in opposite phase" in explained.page
+    assert "model.pt" in explained.page
+    assert "somebody" not in explained.page + explained.content
+
+
+def test_sounds_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    answers = Answers([model_of()])
+    answers.erasers(part_of(tmp_path, recording()))
+    (tmp_path / "sound.npy").rename(tmp_path / "other.npy")
+    answers.erasers(Part(str(tmp_path / "other.npy"), RATE_HZ, "bird"))
+    assert [file for file, _ in answers._erasers] == [str(tmp_path / "other.npy")]
+
+
 def test_what_is_raised_by_a_report_ends_the_explanation(part: Part) -> None:
     def stop(done: int, total: int) -> None:
         raise KeyError("stop")
@@ -157,7 +201,12 @@ def test_the_removal_is_that_of_the_explanation(part: Part) -> None:
 
 def test_a_region_is_the_same_stretch_for_another_model(tmp_path: Path) -> None:
     """Another rate and a longer clip, in which the sound lies in the middle of silence."""
-    first, second = Answers([made.bands(), made.bands_in_reverse()]).erasers(part_of(tmp_path, recording()))
+    answers, part = Answers([made.bands(), made.bands_in_reverse()]), part_of(tmp_path, recording())
+    first, second = answers.erasers(part)
+    # Both axes tell the time of the sound.
+    assert [side["picture"]["startS"] for side in answers.description(part)["models"]] == pytest.approx(
+        [0.0, -0.1], abs=1e-3
+    )
     assert second.clip.first_s == pytest.approx(-0.1, abs=1e-3)
     erased = torch.zeros(first.cells.shape)
     times, bands = (np.array(axis.coordinates) for axis in reversed(first.cells.axes()))

@@ -195,12 +195,15 @@ def test_why_is_answered_with_map_sounds_sentence_and_page(browser: Any, served:
         page.get_by_text("Map of hum").wait_for()
 
 
-def test_an_explanation_can_be_stopped_and_shows_how_far_it_is(browser: Any, sluggish: Running) -> None:
-    with opening(browser, sluggish) as opened:
+def test_an_explanation_can_be_stopped_and_shows_how_far_it_is(browser: Any, waiting: Running) -> None:
+    with opening(browser, waiting) as opened:
         page = opened.page
         page.locator("#method").select_option("silence")
         page.get_by_role("button", name="Explain").click()
         page.locator("#doing").get_by_text("Explaining whistle: ").wait_for()
+        # What is explained does not change with the choice for the next explanation.
+        page.locator("#target-0").select_option("0")
+        assert "whistle" in page.locator("#doing").inner_text()
         # The eraser does not wait for it.
         brush(opened)
         until(opened, lambda: top(opened)[0] == "hum")
@@ -257,17 +260,65 @@ def test_everything_can_be_done_with_keys(browser: Any, served: Running) -> None
         page.get_by_role("button", name="Pause").wait_for()
 
 
-def test_a_server_that_has_gone_is_told(browser: Any, served: Running) -> None:
+def test_a_server_that_has_gone_is_told_and_nothing_is_waited_for(browser: Any, waiting: Running) -> None:
     sockets: list[Any] = []
 
     def between(socket: Any) -> None:
         socket.connect_to_server()
         sockets.append(socket)
 
-    with opening(browser, served, before=lambda page: page.route_web_socket("**/live", between)) as opened:
+    with opening(browser, waiting, before=lambda page: page.route_web_socket("**/live", between)) as opened:
+        page = opened.page
+        page.locator("#method").select_option("silence")
+        page.get_by_role("button", name="Explain").click()
+        page.locator("#working").wait_for()
         sockets[0].close()
-        opened.page.get_by_role("alert").get_by_text("connection to the app is lost").wait_for()
-        assert opened.page.get_by_role("button", name="Explain").is_disabled()
+        page.get_by_role("alert").get_by_text("connection to the app is lost").wait_for()
+        page.locator("#working").wait_for(state="hidden")
+        for name in ("Explain", "Record", "Open the example"):
+            assert page.get_by_role("button", name=name).is_disabled()
+        brush(opened)
+        page.get_by_role("alert").get_by_text("connection to the app is lost").wait_for()
+        assert top(opened)[0] == "whistle"
+
+
+def test_of_two_sounds_the_one_that_was_chosen_last_is_open(browser: Any, served: Running) -> None:
+    held: list[Any] = []
+
+    def hold_first(route: Any) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    with opening(browser, served, clip=False, before=lambda page: page.route("**/sounds", hold_first)) as opened:
+        choose(opened, name="first.wav")
+        until(opened, lambda: len(held) == 1)
+        choose(opened, name="second.wav")
+        opened.page.locator("#opening").get_by_text("second.wav", exact=True).wait_for()
+        # The page does not wait for the first one any more.
+        held[0].abort()
+        opened.page.wait_for_timeout(100)
+        assert opened.page.get_by_role("alert").is_hidden()
+        assert opened.page.locator("#opening").inner_text() == "second.wav"
+
+
+def test_of_a_long_sound_the_part_that_was_chosen_last_is_shown_and_can_be_erased(
+    browser: Any, served: Running
+) -> None:
+    with opening(browser, served, clip=False) as opened:
+        page = opened.page
+        choose(opened, sound_file(31.0), "long.wav")
+        page.locator("#predictions tbody tr").first.wait_for()
+        parts = page.locator("#window option").all_inner_texts()
+        assert parts[0].startswith("0.00–10.00 s: whistle (0.9")
+        for index in (1, 0, 2):
+            page.locator("#window").select_option(index=index)
+        page.locator("#opening").get_by_text("long.wav", exact=True).wait_for()
+        assert page.locator("#panel-0 .column-axis .ticks span").first.inner_text() == "10"
+        assert page.locator("#window").evaluate("one => one.selectedIndex") == 2
+        brush(opened)
+        until(opened, lambda: top(opened)[0] == "hum")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

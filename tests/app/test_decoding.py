@@ -87,7 +87,9 @@ def test_long_sounds_are_refused_before_they_are_unpacked(tmp_path: Path) -> Non
         decoded(written(tmp_path, content), "bomb.flac")
 
 
-@pytest.mark.parametrize("act", [bad_decoders.crash, bad_decoders.write, bad_decoders.eat, bad_decoders.lie])
+@pytest.mark.parametrize(
+    "act", [bad_decoders.crash, bad_decoders.write, bad_decoders.eat, bad_decoders.lie, bad_decoders.babble]
+)
 def test_whatever_the_child_does_the_server_lives_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: object
 ) -> None:
@@ -97,7 +99,8 @@ def test_whatever_the_child_does_the_server_lives_on(
     assert all(one.stat().st_size == 0 for one in tmp_path.glob("*.out"))
 
 
-def test_a_child_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_decode", bad_decoders.sleep)
+@pytest.mark.parametrize("act", [bad_decoders.sleep, bad_decoders.stall])
+def test_a_child_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: object) -> None:
+    monkeypatch.setattr(decoding, "_decode", act)
     with pytest.raises(UserError, match=r"longer than 0\.2 s"):
         decoded(written(tmp_path, sound_file()), "bird.wav", wall_s=0.2)

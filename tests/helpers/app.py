@@ -1,10 +1,13 @@
 """The app as tests start it: models that other processes load by name, and sounds as files."""
 
+import asyncio
 import contextlib
 import io
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +17,28 @@ import soundfile
 import uvicorn
 from torch import Tensor
 
-from audioxai.app.command import example_sound, server_of
-from audioxai.app.server import Service
+from audioxai.app.command import example_sound, listening, serve
+from audioxai.app.server import EXPLAINING, Service
 from audioxai.models.loading import Model
 from helpers.explained import NAMES, RATE_HZ, Bands, model_of, recording
-from helpers.ports import free_port
 
 
-class Slow(Bands):
-    """As :class:`Bands`, but every pass takes its time."""
+class Gated(Bands):
+    """As :class:`Bands`, but the passes of explanations, which come several at once, wait for a file to be there.
+
+    Parameters
+    ----------
+    gate : str
+        The file.
+    """
+
+    def __init__(self, gate: str) -> None:
+        super().__init__(RATE_HZ)
+        self.gate = Path(gate)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        time.sleep(0.15)
+        while multiprocessing.current_process().name == EXPLAINING and len(waveforms) > 1 and not self.gate.exists():
+            time.sleep(0.01)
         return super().forward(waveforms)
 
 
@@ -39,8 +52,9 @@ def bands_in_reverse() -> Model:
     return Model(Bands(11_025).eval(), 11_025, 0.8, tuple(f"other {name}" for name in NAMES), name="tests/other")
 
 
-def slow() -> Model:
-    return Model(Slow(RATE_HZ).eval(), RATE_HZ, None, NAMES, name="tests/slow")
+def gated(gate: str) -> Model:
+    """Its explanations go on when a file is there."""
+    return Model(Gated(gate).eval(), RATE_HZ, None, NAMES, name="tests/gated")
 
 
 def refused() -> Model:
@@ -64,10 +78,12 @@ def samples_of(content: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that listens."""
+    """A server that listens, and the file for which the explanations of a gated model wait."""
 
     address: str
     service: Service
+    server: uvicorn.Server
+    gate: Path
 
     @property
     def origin(self) -> str:
@@ -79,19 +95,27 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(loaders: Sequence[Callable[[], Model]], folder: Path) -> Iterator[Running]:
-    """A server in a thread."""
-    service, port = Service(loaders, folder, example_sound()), free_port()
-    server = server_of(service, "127.0.0.1", "")
-    config: uvicorn.Config = server.config
-    config.host, config.port, config.lifespan = "127.0.0.1", port, "on"
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.02)
-        yield Running(f"http://127.0.0.1:{port}/", service)
-    finally:
-        server.should_exit = True
-        thread.join()
+def running(loaders: Sequence[Callable[[], Model]], folder: Path, gate: Path = Path("none")) -> Iterator[Running]:
+    """A server in a thread, as the command starts it."""
+    with listening("127.0.0.1", 0) as bound:
+        service, host = Service(loaders, folder, example_sound()), "127.0.0.1"
+        ready: Future[uvicorn.Server] = Future()
+
+        def run() -> None:
+            try:
+                asyncio.run(serve(service, bound, host, "", ready.set_result))
+            except BaseException as error:
+                if ready.done():
+                    raise
+                ready.set_exception(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            server = ready.result()
+            try:
+                yield Running(f"http://{host}:{bound.getsockname()[1]}/", service, server, gate)
+            finally:
+                server.should_exit = True
+        finally:
+            thread.join()

@@ -13,6 +13,15 @@ def sleep(*_: object) -> None:
     time.sleep(60)
 
 
+def stall(connection: object, *_: object) -> None:
+    connection.send_bytes(b'{"rate_hz": 8000, "notes": []}')  # type: ignore[attr-defined]
+    time.sleep(60)
+
+
+def babble(connection: object, *_: object) -> None:
+    connection.send_bytes(b"5")  # type: ignore[attr-defined]
+
+
 def crash(*_: object) -> None:
     os.abort()
 

@@ -11,8 +11,9 @@ region by time and frequency in cells of their own clips.
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from audioxai.api import Clip, clip_for, explain
-from audioxai.app.requests import REMOVALS, Describe, Erase, Explain, Explained, Facts, Part, Removal, Request
+from audioxai.app.requests import Describe, Erase, Explain, Explained, Facts, Part, Removal, Request
 from audioxai.baselines import Baseline
 from audioxai.binding import AUTO, logits_without_gradient, method_entry
 from audioxai.clips import Recording, read_recording
@@ -30,8 +31,16 @@ from audioxai.models.loading import Model
 from audioxai.report.clip.packing import packed_clip, packed_view
 from audioxai.report.clip.page import page_of
 from audioxai.report.clip.pictures import MEL, Canvas
-from audioxai.report.clip.words import heading_of, isolated, scale_of_probabilities, sentence_of, tone_of, where
-from audioxai.trust import removals_of
+from audioxai.report.clip.words import (
+    heading_of,
+    isolated,
+    probability_text,
+    scale_of_probabilities,
+    sentence_of,
+    tone_of,
+    where,
+)
+from audioxai.trust import removal_named
 from audioxai.utils.errors import UserError
 from audioxai.utils.progress import Report
 from audioxai.xai_methods import METHODS
@@ -79,7 +88,7 @@ class Eraser:
 
     def removal(self, name: Removal) -> Baseline:
         """What comes into the place of what is removed."""
-        return dict(zip(REMOVALS, removals_of(self.clip.waveform, self.cells), strict=True))[name]
+        return removal_named(name, self.clip.waveform, self.cells)
 
     def heard(self, kept: Tensor, removal: Removal) -> Tensor:
         """The clip ``(1, 1, time)`` where ``kept`` ``(bands, frames)`` is 1, and a removal where it is 0."""
@@ -118,7 +127,7 @@ class Answers:
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self.models = tuple(models)
+        self.models = tuple(replace(model, name=_shown_name(model)) for model in models)
         self._erasers: OrderedDict[tuple[str, float | None], tuple[Eraser, ...]] = OrderedDict()
 
     def answer(self, request: Request, report: Report) -> Any:
@@ -137,6 +146,7 @@ class Answers:
         """Every model with its clip of a part, the same stretch of time where it is long."""
         key = (part.file, part.start_s)
         if key not in self._erasers:
+            self._forget_what_is_gone()
             first = Eraser.of(part, self.models[0], part.start_s)
             others = (Eraser.of(part, model, _start_of(first, part)) for model in self.models[1:])
             self._erasers[key] = (first, *others)
@@ -144,6 +154,11 @@ class Answers:
                 self._erasers.popitem(last=False)
         self._erasers.move_to_end(key)
         return self._erasers[key]
+
+    def _forget_what_is_gone(self) -> None:
+        """Keep nothing of sounds that the server keeps no longer."""
+        for key in [key for key in self._erasers if not Path(key[0]).exists()]:
+            del self._erasers[key]
 
     def description(self, part: Part) -> dict[str, Any]:
         """Pictures and predictions of a part, ready for JSON."""
@@ -164,7 +179,7 @@ class Answers:
         probabilities = probabilities_of(logits[None], model.activation)[0].double().tolist()
         canvas = Canvas(eraser.cells.stft, MEL)
         return {
-            "picture": packed_clip(clip.waveform, canvas, _shown_from(clip), part.name),
+            "picture": packed_clip(clip.waveform, canvas, self._shown_from(clip), part.name),
             "names": [isolated(model.name_of(index)) for index in range(len(logits))],
             "probabilities": probabilities,
             "scale": scale_of_probabilities(model, logits),
@@ -204,30 +219,39 @@ class Answers:
         model, clip = self.models[request.model], eraser.clip
         entry = method_entry(request.method, model)
         # Methods that are made for masks have removals of their own.
-        options: dict[str, Any] = {} if Mask.name in entry.domains else {"removal": eraser.removal(request.removal)}
-        made = explain(
+        options: dict[str, Any] = {} if Mask.name in entry.domains else {"removal": request.removal}
+        explained = explain(
             _recording(part, model.sample_rate_hz),
             model,
             target=request.target,
-            method=request.method,
+            method=entry.name,
             domain="mask",
             windows=1 if clip.timeline is None else [clip.first_s],
             progress=report,
             **options,
         )
+        made = replace(explained, notes=(*part.notes, *explained.notes))
         canvas = Canvas(Canvas.of(made).stft, MEL)
         content = {
             "view": packed_view(made, canvas),
             "model": request.model,
             "target": request.target,
             "label": isolated(made.label),
-            "method": METHODS[made.method].label,
+            "method": ", into ".join([METHODS[made.method].label, *options.values()]),
             "tone": tone_of(made),
             "heading": heading_of(made),
             "sentence": sentence_of(made),
-            "where": where(made, made.start_s),
+            "where": where(made, self._shown_from(clip)),
         }
         return Explained(json.dumps(content, allow_nan=False), page_of(made))
+
+    def _shown_from(self, clip: Clip) -> float:
+        """Where the axis of time begins where silence was put before a short sound, in seconds.
+
+        At 0, as on the explanation's page; before 0 where two models put different silence before the same sound, whose
+        times have to agree.
+        """
+        return clip.first_s if len(self.models) > 1 else max(0.0, clip.first_s)
 
 
 def facts_of(model: Model) -> dict[str, Any]:
@@ -236,8 +260,7 @@ def facts_of(model: Model) -> dict[str, Any]:
     chosen = method_entry(AUTO, model)
     ordered = sorted(usable, key=lambda entry: (entry.name != chosen.name, entry.role == "control"))
     return {
-        # Of a file its own name: where it lies on this machine is nobody's business.
-        "name": (model.name.rpartition("/")[2] if model.name.startswith("/") else model.name) or "unnamed model",
+        "name": model.name,
         "methods": [
             {
                 "name": entry.name,
@@ -247,6 +270,11 @@ def facts_of(model: Model) -> dict[str, Any]:
             for entry in ordered
         ],
     }
+
+
+def _shown_name(model: Model) -> str:
+    """Of a file its own name: where it lies on this machine is nobody's business."""
+    return (Path(model.name).name if Path(model.name).is_absolute() else model.name) or "unnamed model"
 
 
 def _recording(part: Part, rate_hz: int) -> Recording:
@@ -259,11 +287,6 @@ def _start_of(first: Eraser, part: Part) -> float | None:
     return part.start_s if first.clip.timeline is None else first.clip.first_s
 
 
-def _shown_from(clip: Clip) -> float:
-    """Where the axis of time begins: at 0 where silence was put before a short sound."""
-    return max(0.0, clip.first_s)
-
-
 def _windows(model: Model, clip: Clip) -> list[dict[str, Any]]:
     """Parts of a long sound that can be opened, and what the model hears in each."""
     timeline = clip.timeline
@@ -274,7 +297,7 @@ def _windows(model: Model, clip: Clip) -> list[dict[str, Any]]:
         {
             "startS": start_s,
             "text": f"{start_s:.2f}–{start_s + timeline.window_s:.2f} s: "
-            f"{isolated(model.name_of(index))} ({probability:.2f})",
+            f"{isolated(model.name_of(index))} ({probability_text(probability)})",
         }
         for start_s, probability, index in rows
     ]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROGRAM = "audioxai"
 EXAMPLE_SEED = 1
 SHUTDOWN_S = 3
+MOST_CONNECTIONS = 512
 
 
 def run(loaders: "Sequence[Loader]", host: str, port: int) -> None:
@@ -49,13 +50,18 @@ def run(loaders: "Sequence[Loader]", host: str, port: int) -> None:
     except ImportError as error:
         raise UserError(f"the app needs {error.name}; install audioxai[app]") from error
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    with _bound(host, port) as bound, tempfile.TemporaryDirectory(prefix="audioxai-app-") as folder:
+    with listening(host, port) as bound, tempfile.TemporaryDirectory(prefix="audioxai-app-") as folder:
         token = "" if is_loopback(host) else new_token()
         service = Service(loaders or [example_model()], Path(folder), example_sound())
         # However it is ended, what pages had is removed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        print("loading the models", flush=True)
+
+        def show(_: "uvicorn.Server") -> None:
+            print(f"open {address(bound, host, token)}\nstop with Ctrl-C", flush=True)
+
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(service, bound, host, token))
+            asyncio.run(serve(service, bound, host, token, show))
 
 
 def example_sound() -> Decoded:
@@ -82,12 +88,14 @@ def example_model() -> "Callable[[], Model]":
     return partial(load_model, str(folder / MODEL))
 
 
-async def _serve(service: "Service", bound: socket.socket, host: str, token: str) -> None:
-    print("loading the models", flush=True)
+async def serve(
+    service: "Service", bound: socket.socket, host: str, token: str, ready: "Callable[[uvicorn.Server], object]"
+) -> None:
+    """Serve a service through a socket until it is told to end; ``ready`` is called when the models are loaded."""
     try:
         await service.start()
         server = server_of(service, host, token)
-        print(f"open {address(bound, host, token)}\nstop with Ctrl-C", flush=True)
+        ready(server)
         await server.serve(sockets=[bound])
     finally:
         await service.close()
@@ -97,6 +105,7 @@ def server_of(service: "Service", host: str, token: str) -> "uvicorn.Server":
     """A server with limits, which writes no log of what is asked: addresses may hold a token."""
     import uvicorn
 
+    from audioxai.app.connections import PING_S, PONG_S, HttpConnection, PageConnection
     from audioxai.app.server import MOST_MESSAGE_BYTES
 
     return uvicorn.Server(
@@ -106,11 +115,13 @@ def server_of(service: "Service", host: str, token: str) -> "uvicorn.Server":
             log_level="warning",
             access_log=False,
             server_header=False,
-            http="h11",
-            ws="websockets-sansio",
+            http=HttpConnection,
+            ws=PageConnection,
             ws_max_size=MOST_MESSAGE_BYTES,
             ws_per_message_deflate=False,
-            limit_concurrency=512,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PONG_S,
+            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
@@ -119,13 +130,20 @@ def server_of(service: "Service", host: str, token: str) -> "uvicorn.Server":
 
 def address(bound: socket.socket, host: str, token: str) -> str:
     """What to open in a browser."""
-    name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+    name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{bound.getsockname()[1]}/{f'?token={token}' if token else ''}"
 
 
 @contextlib.contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that is bound to an address and a port.
+
+    Raises
+    ------
+    UserError
+        If it cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         bound = socket.create_server((host, port), family=family)

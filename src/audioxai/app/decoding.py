@@ -3,14 +3,15 @@
 Idea
 ----
 Decoders are written in C and get files of strangers. Whatever such a file does (endless work, a bomb that unpacks to
-gigabytes, a crash) ends one child process. The child is forked from a server process that has loaded the decoders, so
-that it starts in milliseconds, and answers with plain bytes, which are checked: nothing that it sends is unpickled.
+gigabytes, a crash) ends one child process. The child is forked from a process that has loaded the decoders, so that it
+starts in milliseconds, and answers with plain bytes, which are checked: nothing that it sends is unpickled.
 """
 
 import json
 import multiprocessing
 import os
 import resource
+import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.forkserver import ensure_running
@@ -24,13 +25,15 @@ from audioxai.utils.errors import UserError
 
 LONGEST_S = 60.0
 WALL_S, CPU_S = 30.0, 20
-# Beyond what the process has when it starts.
+# Beyond what the process has when it starts; enforced on Linux alone.
 MOST_BYTES = 1 << 30
 RATES_HZ = (1_000, 192_000)
 MOST_CHANNELS = 32
 MOST_SAMPLES = round(LONGEST_S * RATES_HZ[1])
 HEADER_BYTES = 1 << 14
 FORMATS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
+# What reading an answer raises that was cut off, or is none.
+_BROKEN = (EOFError, OSError, ValueError, KeyError, TypeError, OverflowError)
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "audioxai.clips", "audioxai.app.decoding"])
@@ -71,27 +74,38 @@ def decoded(path: Path, name: str, longest_s: float = LONGEST_S, wall_s: float =
     """
     ours, theirs = _context.Pipe(duplex=False)
     process = _context.Process(target=_decode, args=(theirs, str(path), longest_s), daemon=True)
-    try:
-        process.start()
-        theirs.close()
-        if not ours.poll(wall_s):
-            raise UserError(f"sound {name} takes longer than {wall_s:g} s to decode; give another file")
-        header = json.loads(ours.recv_bytes(HEADER_BYTES))
-        if "refused" in header:
-            raise UserError(str(header["refused"]).replace(str(path), name))
-        return _checked(header, ours.recv_bytes(4 * MOST_SAMPLES))
-    except (EOFError, OSError, ValueError, KeyError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"sound {name} broke the decoder; give another file") from error
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
+    with ours:
+        with theirs:
+            process.start()
+        is_late = threading.Event()
+
+        def give_up() -> None:
+            is_late.set()
+            process.kill()
+
+        # Killing it ends the wait for its answer, wherever in the answer that is.
+        timer = threading.Timer(wall_s, give_up)
+        timer.start()
+        try:
+            found = _received(ours)
+        except _BROKEN as error:
+            fault = f"takes longer than {wall_s:g} s to decode" if is_late.is_set() else "broke the decoder"
+            raise UserError(f"sound {name} {fault}; give another file") from error
+        finally:
+            timer.cancel()
+            process.kill()
+            process.join()
+    if isinstance(found, str):
+        raise UserError(found.replace(str(path), name))
+    return found
 
 
-def _checked(header: dict[str, Any], content: bytes) -> Decoded:
-    waveform = np.frombuffer(content, np.float32)
+def _received(connection: Connection) -> Decoded | str:
+    """What the child has read, or why it refuses the file."""
+    header = json.loads(connection.recv_bytes(HEADER_BYTES))
+    if "refused" in header:
+        return str(header["refused"])
+    waveform = np.frombuffer(connection.recv_bytes(4 * MOST_SAMPLES), np.float32)
     rate_hz, notes = int(header["rate_hz"]), tuple(str(note) for note in header["notes"])
     if not (len(waveform) and RATES_HZ[0] <= rate_hz <= RATES_HZ[1] and bool(np.isfinite(waveform).all())):
         raise ValueError("no waveform")
@@ -113,6 +127,7 @@ def _decode(connection: Connection, path: str, longest_s: float) -> None:
 
 
 def _limit() -> None:
+    """Give this process limits of memory, time and files."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if os.path.exists("/proc/self/statm") else None
     if pages is not None:
         memory = pages * os.sysconf("SC_PAGE_SIZE") + MOST_BYTES
@@ -124,6 +139,7 @@ def _limit() -> None:
 
 
 def _read(path: Path, longest_s: float) -> tuple[dict[str, Any], bytes]:
+    """Header and samples of a file."""
     from audioxai.clips import read_recording
     from audioxai.datasets.audio_files import open_sound
 

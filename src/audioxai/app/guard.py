@@ -94,10 +94,15 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._is_ours(_name_of(host) or ""):
-            return PlainTextResponse("This server is asked under a name that is not its own.", 421)
+            return PlainTextResponse(
+                "This server is asked under a name that is not its own; open the address that it printed at its start.",
+                421,
+            )
         is_read = scope["type"] == "http" and scope["method"] in SAFE
         if not is_read and headers.get("origin") not in (f"http://{host}", f"https://{host}"):
-            return PlainTextResponse("This is for pages of this server only.", 403)
+            return PlainTextResponse(
+                "This is for pages of this server only; open its address in a browser and use its page.", 403
+            )
         return self._without_token(scope, headers) if self.token else None
 
     def _is_ours(self, name: str) -> bool:

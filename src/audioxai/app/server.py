@@ -4,8 +4,8 @@ Notes
 -----
 Starlette and uvicorn, because brushing is a stream of small messages, of which only the newest counts, and because
 uploads, sockets and processes need limits that are set here; toolkits that draw the page as well hide both. The event
-loop only passes messages: files are decoded and models run in processes of their own (:mod:`audioxai.app.decoding`,
-:mod:`audioxai.app.work`).
+loop only passes messages and stores what came: files are decoded and models run in processes of their own
+(:mod:`audioxai.app.decoding`, :mod:`audioxai.app.work`).
 """
 
 import asyncio
@@ -14,8 +14,7 @@ import contextlib
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,12 +42,22 @@ LOG = logging.getLogger("audioxai.app")
 MOST_UPLOAD_BYTES = 32 << 20
 UPLOAD_S = 60.0
 UPLOADS_AT_ONCE, DECODED_AT_ONCE = 16, 2
+# For predictions or an answer of the eraser; models of hundreds of millions of parameters take seconds for a pass.
+ANSWER_S = 600.0
 MOST_MODELS = 2
-NICENESS = 10
-# Of a message: a mask has at most 64 × 641 cells.
+ANSWERING, EXPLAINING = "audioxai answering", "audioxai explaining"
+# Explanations leave the processor to what readers wait for.
+EXPLAINING_NICENESS = 10
+# The largest message is a mask of 64 × 640 cells, which is 7 kB long.
 MOST_MESSAGE_BYTES = 1 << 16
+# In place of a message's number that could not be read.
+NO_NUMBER = -1
 EXAMPLE = "example clip"
 SCRIPTS = ("stft.js", "sounds.js", "recorder.js", "eraser.js", "app.js")
+
+
+Questions = Newest[tuple[int, Describe | Erase]]
+"""What a page asks about a clip, under the page's number: of these only the newest is answered."""
 
 
 class Service:
@@ -69,7 +78,8 @@ class Service:
             raise UserError(f"{len(loaders)} models are given; give one, or two to compare")
         self._folder, self._example = folder, example
         self.sessions = Sessions(folder)
-        self.answering, self.explaining = Worker(loaders), Worker(loaders, NICENESS)
+        self.answering = Worker(loaders, ANSWERING)
+        self.explaining = Worker(loaders, EXPLAINING, EXPLAINING_NICENESS)
         self._facts: list[dict[str, Any]] = []
         self._queue: list[Newest[dict[str, Any]]] = []
         self._uploading, self._decoding = asyncio.Semaphore(UPLOADS_AT_ONCE), asyncio.Semaphore(DECODED_AT_ONCE)
@@ -87,25 +97,20 @@ class Service:
             prepare()
             self._facts = await self.answering.ask(Facts())
             # The other process may take its time.
-            self._run(self.explaining.ask(Facts()))
+            self._in_background(self.explaining.ask(Facts()))
 
     async def close(self) -> None:
         """End all work and both processes."""
         for session in self.sessions:
             self.sessions.end(session)
-        for task in self._background:
+        tasks = tuple(self._background)
+        for task in tasks:
             task.cancel()
         await asyncio.gather(self.answering.close(), self.explaining.close())
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def app(self, host: str = "127.0.0.1", token: str = "") -> Guard:
-        """The ASGI application, guarded for a server that is bound to ``host``."""
-
-        @asynccontextmanager
-        async def lifespan(_: Starlette) -> AsyncIterator[None]:
-            await self.start()
-            yield
-            await self.close()
-
+        """The ASGI application, guarded for a server that is bound to ``host``; the service has to be started."""
         routes = [
             Route("/", self._page),
             Route("/sounds", self._upload, methods=["POST"]),
@@ -113,7 +118,7 @@ class Service:
             Route("/pages/{token}", self._download),
             WebSocketRoute("/live", self._live),
         ]
-        return Guard(Starlette(routes=routes, lifespan=lifespan), host, token)
+        return Guard(Starlette(routes=routes), host, token)
 
     # --- Pages and uploads --------------------------------------------------------------------------------------------
 
@@ -124,8 +129,7 @@ class Service:
         found = self.sessions.page(request.path_params["token"])
         if found is None:
             return PlainTextResponse("The server no longer keeps this page; explain the sound again.", 404)
-        file, name = found
-        return FileResponse(file, media_type="text/html", filename=name)
+        return FileResponse(found.file, media_type="text/html", filename=found.name)
 
     async def _open_example(self, request: Request) -> Response:
         async def sound(session: Session) -> Sound:
@@ -159,8 +163,8 @@ class Service:
         except ClientDisconnect:
             return PlainTextResponse("gone", 499)
         except Exception:  # noqa: BLE001 - told to the page in one sentence, and logged
-            return JSONResponse({"error": logged("opening a sound")}, 500)
-        return Response(_with({"sound": found.token}, description), media_type="application/json")
+            return JSONResponse({"error": logged_fault("opening a sound")}, 500)
+        return Response(_with_facts({"sound": found.token}, description), media_type="application/json")
 
     # --- The socket of a page -----------------------------------------------------------------------------------------
 
@@ -169,32 +173,32 @@ class Service:
         try:
             session = self.sessions.start(socket)
         except UserError as error:
-            await socket.send_json({"is": "refused", "text": str(error)})
-            await socket.close()
+            with contextlib.suppress(WebSocketDisconnect):
+                await socket.send_json({"is": "refused", "text": str(error)})
+                await socket.close()
             return
-        newest: Newest[tuple[int, Describe | Erase]] = Newest()
-        answering = asyncio.create_task(self._answer(session, newest))
+        questions: Questions = Newest()
+        answering = asyncio.create_task(self._answer(session, questions))
         try:
-            hello = {"is": "session", "session": session.token, "models": self._facts, "removals": REMOVALS}
+            hello = {"is": "session", "session": session.token, "models": self._facts}
             await session.send(json.dumps({**hello, "mostBytes": MOST_UPLOAD_BYTES, "longestS": LONGEST_S}))
-            while True:
-                await self._received(session, await socket.receive_text(), newest)
-        except (WebSocketDisconnect, RuntimeError, KeyError):  # gone, or sends no text
-            pass
+            async for text in _texts(socket):
+                await self._received(session, text, questions)
         finally:
             answering.cancel()
             self.sessions.end(session)
 
-    async def _received(self, session: Session, text: str, newest: "Newest[tuple[int, Describe | Erase]]") -> None:
-        number = -1
+    async def _received(self, session: Session, text: str, questions: Questions) -> None:
+        """Begin what a message asks for, or say why not."""
+        number = NO_NUMBER
         try:
             message = Message.of(text)
             number = message.whole("number")
             match message.text("do"):
                 case "describe":
-                    newest.put((number, Describe(_asked_part(session, message))))
+                    await _ask(session, questions, number, Describe(_asked_part(session, message)))
                 case "erase":
-                    newest.put((number, _erase(session, message)))
+                    await _ask(session, questions, number, _erase(session, message))
                 case "explain":
                     self._queued(session, number, _explain(session, message, len(self._facts)))
                 case "stop":
@@ -202,30 +206,27 @@ class Service:
                         job.cancel()
                         await session.send(json.dumps({"is": "stopped", "number": number}))
                 case other:
-                    raise UserError(f"there is nothing called {other[:20]!r} to do; load the page again")
+                    raise UserError(f"do is {other[:20]!r}, which this server does not know; load the page again")
         except UserError as error:
-            await session.send(json.dumps({"is": "failed", "number": number, "text": str(error)}))
+            await session.send(_failed(number, str(error)))
 
-    async def _answer(self, session: Session, newest: "Newest[tuple[int, Describe | Erase]]") -> None:
-        """Answer the newest of what a page asks about a clip; what came before it and was not begun is dropped."""
-        while True:
-            number, request = await newest.take()
+    async def _answer(self, session: Session, questions: Questions) -> None:
+        """Answer the newest of what a page asks about a clip, for as long as the page is there."""
+        while session.is_open:
+            number, request = await questions.take()
             content = b""
             try:
                 answer = await self._asked(request)
                 if isinstance(request, Describe):
-                    text = _with({"is": "described", "number": number}, answer)
+                    text = _with_facts({"is": "described", "number": number}, answer)
                 else:
                     found, content = answer
                     text = json.dumps({"is": "erased", "number": number, "hasSound": bool(content), **found})
             except UserError as error:
-                text = json.dumps({"is": "failed", "number": number, "text": str(error)})
+                text = _failed(number, str(error))
             except Exception:  # noqa: BLE001 - told to the page in one sentence, and logged
-                text = json.dumps({"is": "failed", "number": number, "text": logged("asking the model")})
-            try:
-                await session.send(text, content)
-            except (WebSocketDisconnect, RuntimeError):
-                return
+                text = _failed(number, logged_fault("asking the model"))
+            await session.send(text, content)
 
     # --- Explanations -------------------------------------------------------------------------------------------------
 
@@ -234,9 +235,10 @@ class Service:
             raise UserError(f"{JOBS_PER_SESSION} explanations are waiting already; stop one first")
         if number in session.jobs:
             raise UserError(f"explanation {number} is being made already; load the page again")
-        session.jobs[number] = self._run(self._explained(session, number, request))
+        session.jobs[number] = self._in_background(self._explained(session, number, request))
 
     async def _explained(self, session: Session, number: int, request: Explain) -> None:
+        """Make an explanation when its turn comes, and tell the page how far it is."""
         state: Newest[dict[str, Any]] = Newest()
         telling = asyncio.create_task(_tell(session, number, state))
         self._queue.append(state)
@@ -247,30 +249,33 @@ class Service:
 
         try:
             made = await self.explaining.ask(request, report)
-            name = f"why-{_plain(request.part.name)}.html"
+            name = f"why-{_file_stem(request.part.name)}.html"
             page = self.sessions.keep_page(self.sessions.of(session.token), made.page, name)
-            text = _with({"is": "explained", "number": number, "page": page}, made.content)
+            text = _with_facts({"is": "explained", "number": number, "page": page.token}, made.content)
         except UserError as error:
-            text = json.dumps({"is": "failed", "number": number, "text": str(error)})
+            text = _failed(number, str(error))
         except StoppedError:
             return
         except Exception:  # noqa: BLE001 - told to the page in one sentence, and logged
-            text = json.dumps({"is": "failed", "number": number, "text": logged("explaining")})
+            text = _failed(number, logged_fault("explaining"))
         finally:
             telling.cancel()
+            was_first = self._queue[0] is state
             self._queue.remove(state)
-            for ahead, waiting in enumerate(self._queue[1:], 1):
-                waiting.put({"is": "queued", "ahead": ahead})
+            for ahead, waiting in enumerate(self._queue):
+                # One that is being made already is told nothing of those behind it.
+                if ahead or was_first:
+                    waiting.put({"is": "queued", "ahead": ahead})
             if session.jobs.get(number) is asyncio.current_task():
                 session.jobs.pop(number)
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await session.send(text)
+        await session.send(text)
 
     async def _asked(self, request: Describe | Erase) -> Any:
-        """The answer of the process for what is waited for, which goes on with the next one if the asker has gone."""
-        return await asyncio.shield(self._run(self.answering.ask(request)))
+        """The answer of the process for what is waited for; a page that goes does not cost it its models."""
+        return await asyncio.shield(self._in_background(self.answering.ask(request, longest_s=ANSWER_S)))
 
-    def _run(self, work: Any) -> "asyncio.Task[Any]":
+    def _in_background(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """A task that ends with the service at the latest."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -315,7 +320,7 @@ class Message:
     def whole(self, name: str) -> int:
         """A whole number from 0 to 2³¹ − 1."""
         value: int = self._of(name, int)
-        if isinstance(value, bool) or not 0 <= value < 2**31:
+        if not 0 <= value < 2**31:
             raise UserError(f"{name} is {str(value)[:20]}, which is out of range; load the page again")
         return value
 
@@ -339,12 +344,14 @@ class Message:
 
     def _of(self, name: str, kind: Any) -> Any:
         value = self._content.get(name)
-        if not isinstance(value, kind):
+        # True is a whole number to Python.
+        if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
             raise UserError(f"{name} is missing or of the wrong kind; load the page again")
         return value
 
 
 def _asked_part(session: Session, message: Message) -> Part:
+    """What a message asks about."""
     return _part(session.sound(message.text("sound")), message.seconds("startS"))
 
 
@@ -365,7 +372,7 @@ def _erase(session: Session, message: Message) -> Erase:
 def _explain(session: Session, message: Message, models: int) -> Explain:
     model = message.whole("model")
     if model >= models:
-        raise UserError(f"model is {model} but there are {models}; load the page again")
+        raise UserError(f"model is {model} but models are counted from 0 to {models - 1}; load the page again")
     return Explain(
         _asked_part(session, message),
         model,
@@ -375,10 +382,28 @@ def _explain(session: Session, message: Message, models: int) -> Explain:
     )
 
 
+async def _texts(socket: WebSocket) -> AsyncIterator[str]:
+    """What a page sends until it is gone; of bytes, which no page sends, an empty text."""
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        yield message.get("text") or ""
+
+
+async def _ask(session: Session, questions: Questions, number: int, request: Describe | Erase) -> None:
+    """Put a question, and tell the page which one was not begun and is dropped for it."""
+    dropped = questions.put((number, request))
+    if dropped is not None:
+        await session.send(json.dumps({"is": "dropped", "number": dropped[0]}))
+
+
 async def _tell(session: Session, number: int, state: "Newest[dict[str, Any]]") -> None:
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while True:
-            await session.send(json.dumps({"number": number, **await state.take()}))
+    """Send how far an explanation is, whenever that changes and the page has taken the last message."""
+    while session.is_open:
+        await session.send(json.dumps({"number": number, **await state.take()}))
+
+
+def _failed(number: int, text: str) -> str:
+    """The message that something cannot be done."""
+    return json.dumps({"is": "failed", "number": number, "text": text})
 
 
 async def _stored(request: Request, file: Path) -> None:
@@ -402,19 +427,20 @@ async def _stored(request: Request, file: Path) -> None:
         raise UserError("the file is empty; give a sound")
 
 
-def logged(doing: str) -> str:
+def logged_fault(doing: str) -> str:
     """A sentence for the page about an error that is being handled, whose traceback is logged under its number."""
     number = secrets.token_hex(4)
     LOG.exception("fault %s while %s", number, doing)
     return f"something went wrong while {doing}; the server's log says what, under fault {number}"
 
 
-def _with(facts: Mapping[str, Any], content: str) -> str:
-    """A JSON object with more entries in front, without reading it."""
+def _with_facts(facts: Mapping[str, Any], content: str) -> str:
+    """A JSON object, as text, with more entries in front, without reading it."""
     return f"{json.dumps(facts)[:-1]}, {content[1:]}"
 
 
-def _plain(name: str) -> str:
+def _file_stem(name: str) -> str:
+    """The name of a sound as part of the name of a file that any system takes."""
     return "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in Path(name).stem)[:60] or "sound"
 
 

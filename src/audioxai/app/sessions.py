@@ -3,19 +3,20 @@
 Idea
 ----
 A session is one open page: it begins with the page's socket and ends with it. Sounds and explanations are known by
-random tokens, which are keys of tables here and never parts of paths that a browser chose. Where there are more sounds
-than may be kept, the oldest go.
+random tokens, which are keys of tables here and never parts of paths that a browser chose. Where there is more than may
+be kept, the oldest go.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+from starlette.websockets import WebSocketDisconnect
 
 from audioxai.app.decoding import Decoded
 from audioxai.app.guard import new_token
@@ -36,10 +37,11 @@ class Newest(Generic[Value]):
         self._value: Value | None = None
         self._is_there = asyncio.Event()
 
-    def put(self, value: Value) -> None:
-        """Put a value."""
-        self._value = value
+    def put(self, value: Value) -> Value | None:
+        """Put a value; the one that it replaces, if any."""
+        replaced, self._value = self._value, value
         self._is_there.set()
+        return replaced
 
     async def take(self) -> Value:
         """Wait for a value and take it away."""
@@ -61,15 +63,26 @@ class Socket(Protocol):
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A decoded upload, stored where the server chose; the oldest of all has the lowest ``order``."""
+class Stored:
+    """A file that is kept for a page; the oldest of all has the lowest ``order``."""
 
     token: str
     file: Path
-    rate_hz: int
     name: str
-    notes: tuple[str, ...]
+    size_bytes: int
     order: int
+
+
+@dataclass(frozen=True)
+class Sound(Stored):
+    """A decoded upload: an array of numpy at its own rate, with what a reader has to know of it."""
+
+    rate_hz: int
+    notes: tuple[str, ...]
+
+
+Shelf = OrderedDict[str, Any]
+"""Token → :class:`Stored`, the oldest first."""
 
 
 @dataclass(eq=False)
@@ -80,27 +93,35 @@ class Session:
     ----------
     socket : Socket
         To the page.
-    sounds : mapping
-        Token → sound, the oldest first.
-    pages : mapping
-        Token → file of an explanation's page and its name.
+    token : str
+        What the page's requests are told by.
+    sounds, pages : mapping
+        Token → a sound, or an explanation's page; the oldest first.
     jobs : dict
         The page's number of an explanation → the task that makes it.
+    is_open : bool
+        Whether the page is still there.
     """
 
     socket: Socket
     token: str = field(default_factory=new_token)
     sounds: "OrderedDict[str, Sound]" = field(default_factory=OrderedDict)
-    pages: "OrderedDict[str, tuple[Path, str]]" = field(default_factory=OrderedDict)
+    pages: "OrderedDict[str, Stored]" = field(default_factory=OrderedDict)
     jobs: "dict[int, asyncio.Task[None]]" = field(default_factory=dict)
+    is_open: bool = True
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, text: str, content: bytes = b"") -> None:
-        """Send a message, and the bytes that belong to it right behind it."""
+        """Send a message, and the bytes that belong to it right behind it; nothing to a page that has gone."""
         async with self._sending:
-            await self.socket.send_text(text)
-            if content:
-                await self.socket.send_bytes(content)
+            if not self.is_open:
+                return
+            try:
+                await self.socket.send_text(text)
+                if content:
+                    await self.socket.send_bytes(content)
+            except WebSocketDisconnect:
+                self.is_open = False
 
     def sound(self, token: object) -> Sound:
         """A sound that is kept.
@@ -162,58 +183,52 @@ class Sessions:
     def end(self, session: Session) -> None:
         """Stop the work of a page that is gone, and forget what it had."""
         self._open.pop(session.token, None)
+        session.is_open = False
         for job in session.jobs.values():
             job.cancel()
-        for file in chain(
-            (sound.file for sound in session.sounds.values()), (file for file, _ in session.pages.values())
-        ):
-            file.unlink(missing_ok=True)
-        session.sounds.clear()
-        session.pages.clear()
+        for shelf in _shelves(session):
+            while shelf:
+                _drop_oldest(shelf)
 
     def keep_sound(self, session: Session, decoded: Decoded, name: str) -> Sound:
         """Store a sound; the oldest ones of its session go, and then the oldest of all."""
         token = new_token()
         file = self._folder / f"{token}.npy"
-        sound = Sound(token, file, decoded.rate_hz, shown_name(name), decoded.notes, next(self._count))
-        np.save(sound.file, decoded.waveform, allow_pickle=False)
-        session.sounds[token] = sound
-        while len(session.sounds) > SOUNDS_PER_SESSION:
-            _drop(session)
-        self._make_room()
+        # At once rather than in a thread: at most 46 MB, and the page cannot go meanwhile.
+        np.save(file, decoded.waveform, allow_pickle=False)
+        size_bytes, order = decoded.waveform.nbytes, next(self._count)
+        sound = Sound(token, file, shown_name(name), size_bytes, order, decoded.rate_hz, decoded.notes)
+        self._keep(session.sounds, sound, SOUNDS_PER_SESSION)
         return sound
 
-    def _make_room(self) -> None:
-        """Drop the oldest sounds of all pages, but not the last one."""
-        kept = sorted(
-            (
-                (sound.order, sound.file.stat().st_size, session)
-                for session in self
-                for sound in session.sounds.values()
-            ),
-            key=lambda one: one[0],
-        )
-        stored = sum(size for _, size, _ in kept)
-        for _, size, session in kept[:-1]:
-            if stored <= MOST_STORED_BYTES:
-                return
-            _drop(session)
-            stored -= size
+    def keep_page(self, session: Session, page: str, name: str) -> Stored:
+        """Store the page of an explanation, likewise."""
+        token, content = new_token(), page.encode()
+        stored = Stored(token, self._folder / f"{token}.html", name, len(content), next(self._count))
+        stored.file.write_bytes(content)
+        self._keep(session.pages, stored, PAGES_PER_SESSION)
+        return stored
 
-    def keep_page(self, session: Session, page: str, name: str) -> str:
-        """Store the page of an explanation; its token."""
-        token = new_token()
-        file = self._folder / f"{token}.html"
-        file.write_text(page, encoding="utf-8")
-        session.pages[token] = (file, name)
-        while len(session.pages) > PAGES_PER_SESSION:
-            _, (oldest, _) = session.pages.popitem(last=False)
-            oldest.unlink(missing_ok=True)
-        return token
-
-    def page(self, token: str) -> tuple[Path, str] | None:
-        """File and name of an explanation's page; None if it is not kept."""
+    def page(self, token: str) -> Stored | None:
+        """An explanation's page; None if it is not kept."""
         return next((session.pages[token] for session in self if token in session.pages), None)
+
+    def _keep(self, shelf: Shelf, stored: Stored, most: int) -> None:
+        shelf[stored.token] = stored
+        while len(shelf) > most:
+            _drop_oldest(shelf)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Drop the oldest of what all pages have, but not the last one."""
+        shelves = [shelf for session in self for shelf in _shelves(session)]
+        kept = sorted((stored.order, stored.size_bytes, shelf) for shelf in shelves for stored in shelf.values())
+        surplus = sum(size_bytes for _, size_bytes, _ in kept) - MOST_STORED_BYTES
+        for _, size_bytes, shelf in kept[:-1]:
+            if surplus <= 0:
+                return
+            _drop_oldest(shelf)
+            surplus -= size_bytes
 
 
 def shown_name(name: str) -> str:
@@ -222,6 +237,10 @@ def shown_name(name: str) -> str:
     return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
 
 
-def _drop(session: Session) -> None:
-    _, sound = session.sounds.popitem(last=False)
-    sound.file.unlink(missing_ok=True)
+def _shelves(session: Session) -> tuple[Shelf, Shelf]:
+    return session.sounds, session.pages
+
+
+def _drop_oldest(shelf: Shelf) -> None:
+    _, stored = shelf.popitem(last=False)
+    stored.file.unlink(missing_ok=True)

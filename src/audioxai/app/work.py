@@ -5,7 +5,7 @@ Idea
 One process answers what a reader waits for (predictions, the eraser), another one explains. Each has models of its own:
 a method that hooks into a model does not disturb the eraser's passes, a model that holds Python's lock or crashes does
 not hold the server, and an explanation can be stopped at any moment. Where it does not stop by itself after its next
-pass, its process is killed and started again.
+pass, its process is killed, and the next request starts another one.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
@@ -27,15 +28,28 @@ if TYPE_CHECKING:
 
     Loader = Callable[[], Model]
 
-# An explanation that is stopped has this long to end by itself.
+# Work that is stopped has this long to end by itself.
 STOP_S = 2.0
-NICE = 10
 # A fresh interpreter: forked ones inherit locks that threads may hold.
 _context = multiprocessing.get_context("spawn")
 
 
 class StoppedError(Exception):
-    """An explanation was stopped."""
+    """What was asked for was stopped."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Child:
+    """A process that was started, and the way to it."""
+
+    process: BaseProcess
+    connection: Connection
+
+    def end(self) -> None:
+        """Kill the process and wait until it has ended."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
 
 
 class Worker:
@@ -45,17 +59,20 @@ class Worker:
     ----------
     loaders : sequence of callable
         Each returns a model; they are called in the process.
+    name : str
+        What the process is for.
     niceness : int
         How much it yields to other processes.
     """
 
-    def __init__(self, loaders: "Sequence[Loader]", niceness: int = 0) -> None:
-        self._loaders, self._niceness = tuple(loaders), niceness
+    def __init__(self, loaders: "Sequence[Loader]", name: str, niceness: int = 0) -> None:
+        self._loaders, self._name, self._niceness = tuple(loaders), name, niceness
+        # Whoever has the turn is the only one to start, ask or end the process; anybody may kill it.
         self._turn = asyncio.Lock()
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
+        self._child: _Child | None = None
+        self._is_closed = False
 
-    async def ask(self, request: Any, report: Report | None = None) -> Any:
+    async def ask(self, request: Any, report: Report | None = None, longest_s: float | None = None) -> Any:
         """The answer to a request; when the caller is cancelled, so is the work.
 
         Parameters
@@ -64,86 +81,113 @@ class Worker:
             As :meth:`audioxai.app.answers.Answers.answer` takes it.
         report : callable, optional
             Is called in the event loop with the passes that are done, and all of them.
+        longest_s : float, optional
+            Seconds after which it is given up, counted from its turn; any time if not given.
 
         Raises
         ------
         UserError
-            What was wrong with the request, or that the process has ended.
+            What was wrong with the request, that it took too long, or that the process has ended.
+        StoppedError
+            If the worker is closed.
         RuntimeError
             With the traceback of anything else.
         """
+        loop = asyncio.get_running_loop()
+
+        def tell(done: int, total: int) -> None:
+            if report is not None:
+                loop.call_soon_threadsafe(report, done, total)
+
         async with self._turn:
-            loop = asyncio.get_running_loop()
-
-            def tell(done: int, total: int) -> None:
-                if report is not None:
-                    loop.call_soon_threadsafe(report, done, total)
-
-            exchange = asyncio.create_task(asyncio.to_thread(self._exchange, request, tell))
+            child = await self._started()
+            exchange = asyncio.create_task(asyncio.to_thread(self._exchange, child, request, tell))
             try:
-                return await asyncio.shield(exchange)
+                async with asyncio.timeout(longest_s):
+                    return await asyncio.shield(exchange)
+            except TimeoutError as error:
+                await _to_its_end(_stopped(child, exchange))
+                raise UserError(
+                    f"the model has not answered within {longest_s:g} s; give a shorter sound, or a faster model"
+                ) from error
             except asyncio.CancelledError:
-                await asyncio.shield(self._stopped(exchange))
+                await _to_its_end(_stopped(child, exchange))
                 raise
 
     async def close(self) -> None:
-        """End the process."""
-        await asyncio.to_thread(self._kill)
+        """End the process, whatever it does; what is asked from now on is stopped."""
+        self._is_closed = True
+        if self._child is not None:
+            self._child.process.kill()
+        async with self._turn:
+            if self._child is not None:
+                await _to_its_end(asyncio.to_thread(self._child.end))
+            self._child = None
 
-    async def _stopped(self, exchange: "asyncio.Task[Any]") -> None:
-        connection = self._connection
-        with contextlib.suppress(OSError):
-            if connection is not None:
-                connection.send(None)
-        done, _ = await asyncio.wait([exchange], timeout=STOP_S)
-        # Killing the process ends the exchange; it may be about to start.
-        while not done:
-            if self._process is not None:
-                self._process.kill()
-            done, _ = await asyncio.wait([exchange], timeout=0.1)
-        exchange.exception()
-
-    def _exchange(self, request: Any, tell: Report) -> Any:
-        if self._process is None or not self._process.is_alive():
-            self._start()
-        connection = self._connection
-        assert connection is not None
-        try:
-            connection.send(request)
-            while True:
-                kind, *content = connection.recv()
-                if kind == "passes":
-                    tell(*content)
-                else:
-                    break
-        except (EOFError, OSError) as error:
-            self._kill()
-            raise UserError("the model's process has ended, maybe for lack of memory; try again") from error
-        (outcome,) = content
-        if kind == "answer":
-            return outcome
-        if kind == "refused":
-            raise UserError(outcome)
-        if kind == "stopped":
+    async def _started(self) -> _Child:
+        """The process, which is started where there is none any more."""
+        if not self._is_closed and (self._child is None or not self._child.process.is_alive()):
+            await _to_its_end(asyncio.to_thread(self._start))
+        # It may have been closed meanwhile.
+        if self._is_closed or self._child is None:
             raise StoppedError
-        raise RuntimeError(outcome)
+        return self._child
 
     def _start(self) -> None:
-        self._kill()
-        self._connection, theirs = _context.Pipe()
-        self._process = _context.Process(
-            target=_serve, args=(theirs, self._loaders, self._niceness), daemon=True, name="audioxai model"
+        if self._child is not None:
+            self._child.end()
+        ours, theirs = _context.Pipe()
+        process = _context.Process(
+            target=_serve, args=(theirs, self._loaders, self._niceness), daemon=True, name=self._name
         )
-        self._process.start()
-        theirs.close()
+        with theirs:
+            process.start()
+        self._child = _Child(process, ours)
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-        if self._connection is not None:
-            self._connection.close()
-        self._process = self._connection = None
+    def _exchange(self, child: _Child, request: Any, tell: Report) -> Any:
+        """One request and its answer, in a thread."""
+        try:
+            child.connection.send(request)
+            while (message := child.connection.recv())[0] == "passes":
+                tell(*message[1:])
+        except (EOFError, OSError) as error:
+            child.end()
+            raise UserError("the model's process has ended, maybe for lack of memory; try again") from error
+        kind, outcome = message
+        match kind:
+            case "answer":
+                return outcome
+            case "refused":
+                raise UserError(outcome)
+            case "stopped":
+                raise StoppedError
+        raise RuntimeError(outcome)
+
+
+async def _stopped(child: _Child, exchange: "asyncio.Task[Any]") -> None:
+    """Stop what a process does, and kill the process where that takes long."""
+    with contextlib.suppress(OSError):
+        child.connection.send(None)
+    done, _ = await asyncio.wait([exchange], timeout=STOP_S)
+    if not done:
+        child.process.kill()
+        await asyncio.wait([exchange])
+    # Nobody wants to know any more what came of it.
+    if not exchange.cancelled():
+        exchange.exception()
+
+
+async def _to_its_end(work: "Coroutine[Any, Any, None]") -> None:
+    """Wait for work until it is done, also where the waiting task is cancelled meanwhile; then it is so afterwards."""
+    task, is_cancelled = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        raise asyncio.CancelledError
+    task.result()
 
 
 def _serve(connection: Connection, loaders: "Sequence[Loader]", niceness: int) -> None:
@@ -155,7 +199,7 @@ def _serve(connection: Connection, loaders: "Sequence[Loader]", niceness: int) -
     with contextlib.suppress(EOFError, OSError):
         while True:
             request = connection.recv()
-            if request is None:  # to stop what has been answered meanwhile
+            if request is None:  # to stop what was answered before this came
                 continue
             try:
                 if answers is None:
@@ -173,6 +217,8 @@ def _serve(connection: Connection, loaders: "Sequence[Loader]", niceness: int) -
 
 
 def _reporting(connection: Connection) -> Report:
+    """Tells the server of passes, and ends the work at the next pass after the server has sent anything."""
+
     def report(done: int, total: int) -> None:
         if connection.poll():
             connection.recv()

@@ -23,6 +23,7 @@
     removal: "silence",
     faded: null,
     erased: null, // samples of the sound with cells erased, as the model got them
+    isLost: false, // whether the connection to the server is
   };
   const PLAYED = { ...PARTS, erased: "Erased" };
   const played = () => ({ ...PLAYED, erased: state.solo ? "Brushed only" : PLAYED.erased });
@@ -51,6 +52,7 @@
     })),
   );
 
+  const LOST = "the connection to the app is lost; start it again if it has ended, then load this page again";
   const showError = (text) => {
     element("error").hidden = !text;
     element("error").textContent = text && `${text[0].toUpperCase()}${text.slice(1)}.`;
@@ -63,6 +65,7 @@
   const awaited = new Map(); // number → what is done with the answer
   let numbers = 0;
   let withSound = null; // an answer whose sound comes next
+  let refused = null; // why the server does not want this page
 
   const send = (message) => {
     const number = ++numbers;
@@ -70,17 +73,18 @@
     return number;
   };
 
-  // A promise of one answer.
+  // A promise of one answer; of null where something newer was asked before the server began with it.
   const asked = (message) =>
     new Promise((resolve, reject) => {
-      awaited.set(send(message), { resolve, reject });
+      if (state.isLost) reject(new Error(LOST));
+      else awaited.set(send(message), { resolve, reject });
     });
 
   const settle = (message) => {
     const one = awaited.get(message.number);
     awaited.delete(message.number);
     if (message.is === "failed") one?.reject(new Error(message.text));
-    else one?.resolve(message);
+    else one?.resolve(message.is === "dropped" ? null : message);
   };
 
   socket.addEventListener("message", ({ data }) => {
@@ -90,20 +94,26 @@
     }
     const message = JSON.parse(data);
     if (message.is === "session") welcome(message);
-    else if (message.is === "refused") showError(message.text);
+    else if (message.is === "refused") refused = message.text;
     else if (jobs.has(message.number)) work(message);
     else if (message.hasSound) withSound = message;
     else if (message.number === -1) showError(message.text);
     else settle(message);
   });
   socket.addEventListener("close", () => {
-    if (element("error").hidden) showError("the connection to the app is lost; start it again if it has ended, then load this page again");
-    for (const name of ["file", "record", "example", "explain"]) element(name).disabled = true;
+    state.isLost = true;
+    for (const { reject } of awaited.values()) reject(new Error(LOST));
+    awaited.clear();
+    jobs.clear();
+    showWorking();
+    for (const control of document.querySelectorAll("#file, #record, #example, #why :is(select, button), #window")) control.disabled = true;
+    element("choose").classList.add("disabled");
+    showError(refused ?? LOST);
   });
 
   const welcome = (session) => {
     state.session = session;
-    element("models").replaceChildren(...session.models.flatMap(({ name }, side) => [side ? " and " : "", made("bdi", { textContent: name })]));
+    element("models").replaceChildren(session.models.length > 1 ? "Models: " : "Model: ", ...session.models.flatMap(({ name }, side) => [side ? " and " : "", made("bdi", { textContent: name })]));
     element("limits").textContent =
       `WAV, FLAC, OGG, Opus, MP3 or AIFF, up to ${session.longestS} s and ${Math.round(session.mostBytes / 2 ** 20)} MiB. ` +
       "Sounds stay on the machine that runs this app and go when you close the page.";
@@ -111,8 +121,12 @@
 
   // Opening sounds ---------------------------------------------------------------------------------------------------
 
+  // Opens a sound; what was being opened is given up.
+  let opening = new AbortController();
   const open = async (address, { name = "", body = null, doing }) => {
-    if (!state.session) return;
+    if (!state.session || state.isLost) return;
+    opening.abort();
+    const { signal } = (opening = new AbortController());
     showError("");
     element("opening").textContent = doing;
     document.body.setAttribute("aria-busy", "true");
@@ -121,12 +135,15 @@
         throw new Error(`the file is larger than ${Math.round(state.session.mostBytes / 2 ** 20)} MiB; give a shorter part of it`);
       }
       const headers = { "X-Session": state.session.session, "X-Name": encodeURIComponent(name), "Content-Type": "application/octet-stream" };
-      const answer = await fetch(address, { method: "POST", headers, body });
+      const answer = await fetch(address, { method: "POST", headers, body, signal }).catch((error) => {
+        throw signal.aborted ? error : new Error("the sound did not reach the app; look whether it still runs, then try again");
+      });
       const found = await answer.json();
       if (!answer.ok) throw new Error(found.error);
       use(found);
       element("opening").textContent = found.name;
     } catch (error) {
+      if (signal.aborted) return;
       element("opening").textContent = state.clip?.name ?? "";
       showError(error.message);
     }
@@ -135,7 +152,10 @@
   const openFile = (file) => open("/sounds", { name: file.name, body: file, doing: "Opening the sound…" });
 
   const recorder = new Recorder(RECORDED_S, (seconds, level) => {
+    element("record").disabled = false;
+    element("record").classList.add("recording");
     element("record").textContent = `Stop recording (${seconds.toFixed(0)} of ${RECORDED_S} s)`;
+    element("level").hidden = false;
     element("level").value = level;
   });
   const record = async () => {
@@ -144,18 +164,19 @@
       return;
     }
     showError("");
-    element("record").classList.add("recording");
-    element("record").textContent = "Stop recording";
-    element("level").hidden = false;
+    // Until the reader has allowed it, which begins the recording.
+    element("record").disabled = true;
     let heard = null;
     try {
       heard = await recorder.record();
     } catch (error) {
       showError(error.message);
     }
+    element("record").disabled = state.isLost;
     element("record").classList.remove("recording");
     element("record").textContent = "Record";
     element("level").hidden = true;
+    element("level").value = 0;
     if (heard) await open("/sounds", { name: "recording", body: heard, doing: "Opening the recording…" });
   };
 
@@ -281,18 +302,19 @@
   const showMethod = () => {
     const { bothRemovals } = state.session.models[0].methods.find(({ name }) => name === element("method").value) ?? {};
     element("method-note").textContent = bothRemovals
-      ? "This method removes sound into silence and into noise by itself; the choice is for the eraser."
-      : "The choice of what removed sound becomes is for the explanation and for the eraser.";
+      ? "Explained is the sound as it was opened, whatever is erased. This method removes sound into silence and into noise by itself; the choice is for the eraser."
+      : "Explained is the sound as it was opened, whatever is erased. What removed sound becomes is for the explanation and for the eraser.";
   };
 
-  const jobs = new Map(); // number → side
+  const jobs = new Map(); // number → { place, target }
   const explain = (event) => {
     event.preventDefault();
+    if (!state.clip || jobs.size || state.isLost) return;
     showError("");
-    if (!state.clip || jobs.size) return;
     state.sides.forEach((_, place) => {
-      const message = { do: "explain", sound: state.clip.sound, startS: state.clip.startS, model: place, target: targetOf(place) };
-      jobs.set(send({ ...message, method: element("method").value, removal: state.removal }), place);
+      const job = { place, target: targetOf(place) };
+      const message = { do: "explain", sound: state.clip.sound, startS: state.clip.startS, model: place, target: job.target };
+      jobs.set(send({ ...message, method: element("method").value, removal: state.removal }), job);
     });
     element("progress").removeAttribute("value");
     element("doing").textContent = "Waiting";
@@ -301,7 +323,7 @@
 
   const showWorking = () => {
     element("working").hidden = !jobs.size;
-    element("explain").disabled = jobs.size > 0;
+    element("explain").disabled = jobs.size > 0 || state.isLost;
     document.querySelector("#why").setAttribute("aria-busy", jobs.size > 0);
   };
 
@@ -313,16 +335,16 @@
 
   let toldTenths = -1;
   const work = (message) => {
-    const place = jobs.get(message.number);
+    const { place, target } = jobs.get(message.number);
     if (message.is === "queued") {
-      if (message.ahead && place === 0) element("doing").textContent = `Waiting: ${message.ahead} before yours`;
+      if (place === 0) element("doing").textContent = message.ahead ? `Waiting: ${message.ahead} before yours` : "Waiting";
       return;
     }
     if (message.is === "passes") {
       const share = Math.min(1, message.done / message.total);
       element("progress").value = share;
       const tenths = Math.floor(10 * share);
-      const label = state.sides[place].names[targetOf(place)];
+      const label = state.sides[place].names[target];
       if (tenths !== toldTenths) element("doing").textContent = `Explaining ${label}: ${10 * tenths} %`;
       toldTenths = tenths;
       return;
@@ -354,8 +376,9 @@
     element("verdict").className = `verdict ${explained?.tone ?? "unasked"}`;
     element("heading").textContent = explained ? `${explained.label}${model}: ${explained.heading.replace("this explanation", "the explanation")}` : `${side.names[best]}, ${probabilityText(side.probabilities[best])}${model}`;
     element("sentence").textContent = explained ? explained.sentence : "Explain it, or brush over the picture and see which part of the sound decides.";
-    element("where").textContent = explained ? `${explained.where} (${explained.method})` : "";
+    element("where").textContent = explained ? `${explained.where} Method: ${explained.method}.` : "";
     element("share").hidden = !explained;
+    element("map-scale").parentElement.hidden = !state.sides.some((one) => one.explained);
     if (explained) element("page").href = `/pages/${explained.page}`;
   };
 
@@ -385,11 +408,11 @@
       try {
         const message = { do: "erase", sound: clip.sound, startS: clip.startS, removal: state.removal, hear };
         const answer = await asked({ ...message, erased: eraser.packed(state.solo) });
-        if (clip !== state.clip) return;
+        if (!answer || clip !== state.clip) return;
         state.sides.forEach((side, place) => (side.now = answer.probabilities[place]));
         state.erased = answer.sound ?? state.erased;
       } catch (error) {
-        showError(error.message);
+        if (clip === state.clip) showError(error.message);
         return;
       }
     }
@@ -409,9 +432,10 @@
     askErased();
   };
 
+  let placing = 0;
   const eraser = new Eraser(panels, erase, ([x, y]) => {
-    clearTimeout(speaking);
-    speaking = setTimeout(() => {
+    clearTimeout(placing);
+    placing = setTimeout(() => {
       const top = melOf(view().rateHz / 2);
       const hertz = 700 * (10 ** (((1 - y) * top) / 2595) - 1);
       element("place").textContent = `${(view().startS + x * durationS()).toFixed(2)} s, ${hertz.toFixed(0)} Hz`;
@@ -501,6 +525,7 @@
     panel.querySelector(".name").textContent = `${model}${explained ? `Map of ${explained.label}` : "Spectrogram"}`;
     const label = explained ? `Map of ${explained.label} over the spectrogram. ${explained.where}` : "Spectrogram of the sound";
     panel.querySelector("canvas").setAttribute("aria-label", label);
+    eraser.layers[side].setAttribute("aria-label", `${model}Eraser over the spectrogram`);
     colour(panel, side);
     showAxes(panel, one.picture);
   };
@@ -542,13 +567,23 @@
     state.removal = target.value;
     if (isErasing()) askErased();
   });
+  let chosenParts = 0; // counts them, so that the answer for an older choice is dropped
   element("window").addEventListener("change", async ({ target }) => {
-    const { sound } = state.clip;
+    const { clip } = state;
+    const own = ++chosenParts;
+    const isStale = () => own !== chosenParts || clip !== state.clip;
+    showError("");
+    element("opening").textContent = "Opening that part…";
     try {
-      use({ ...(await asked({ do: "describe", sound, startS: Number(target.value) })), sound });
+      const answer = await asked({ do: "describe", sound: clip.sound, startS: Number(target.value) });
+      if (!answer || isStale()) return;
+      use({ ...answer, sound: clip.sound });
     } catch (error) {
+      if (isStale()) return;
+      target.value = clip.startS;
       showError(error.message);
     }
+    element("opening").textContent = clip.name;
   });
   element("undo").addEventListener("click", () => eraser.undo());
   element("invert").addEventListener("click", () => eraser.invert());
@@ -561,7 +596,7 @@
   element("solo").addEventListener("click", toggleSolo);
   element("picture").addEventListener("keydown", (event) => {
     if (!event.target.classList.contains("eraser") || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "s") toggleSolo();
+    if (event.key.toLowerCase() === "s") toggleSolo();
     else if (event.key === " ") element("play").click();
     else return;
     event.preventDefault();

@@ -3,6 +3,8 @@
 // Cells of a clip that are erased with a brush, by pointer or by keys, on every panel's picture at once.
 class Eraser {
   static MOST_UNDONE = 60;
+  static LEAST_RADIUS = 6;
+  static LARGEST_RADIUS = 80;
   #last = null; // where the brush was in this stroke
   #undone = [];
   restores = false;
@@ -78,7 +80,6 @@ class Eraser {
     const plot = panel.querySelector(".plot");
     const layer = Object.assign(document.createElement("canvas"), { className: "eraser", tabIndex: 0 });
     layer.setAttribute("role", "application");
-    layer.setAttribute("aria-label", "Eraser over the spectrogram");
     layer.setAttribute("aria-describedby", "keys");
     plot.insertBefore(layer, plot.querySelector(".playhead"));
     const place = (event) => {
@@ -126,8 +127,9 @@ class Eraser {
   #key(event, layer, side) {
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const others = { u: () => this.undo(), i: () => this.invert(), "+": () => this.resize(4), "-": () => this.resize(-4) };
+    const letter = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey || event.altKey) {
-      if (event.key !== "z") return;
+      if (letter !== "z" || event.altKey || event.shiftKey) return;
       this.undo();
     } else if (event.key in steps) {
       this.cursor ??= [0.5, 0.5];
@@ -141,14 +143,14 @@ class Eraser {
       this.#remember();
       this.#dab(this.cursor, this.#size(layer, side), event.key !== "Enter" ? 0 : 1);
       this.onchange();
-    } else if (event.key in others) {
-      others[event.key]();
+    } else if (letter in others) {
+      others[letter]();
     } else return;
     event.preventDefault();
   }
 
   resize(by) {
-    this.radius = Math.max(6, Math.min(80, this.radius + by));
+    this.radius = Math.max(Eraser.LEAST_RADIUS, Math.min(Eraser.LARGEST_RADIUS, this.radius + by));
     this.draw();
     this.onsize?.(this.radius);
   }

@@ -45,6 +45,7 @@
     return found;
   };
 
+  const decoded = new Map(); // every sound is read once
   const useSound = async () => {
     const chosen = sounds().get(state.sound);
     element("player").hidden = !chosen;
@@ -52,7 +53,8 @@
       transport.player.pause();
       return;
     }
-    const buffer = await decode(chosen.data, DECODED_RATE_HZ);
+    if (!decoded.has(chosen.data)) decoded.set(chosen.data, decode(chosen.data, DECODED_RATE_HZ));
+    const buffer = await decoded.get(chosen.data);
     if (sounds().get(state.sound)?.data !== chosen.data) return;
     transport.use(buffer, chosen.label);
     element("sound-note").textContent = chosen.note;

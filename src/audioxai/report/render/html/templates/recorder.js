@@ -4,8 +4,6 @@
 // where it does not read what browsers record.
 class Recorder {
   #recorder = null;
-  #context = null;
-  #timer = 0;
 
   // `onprogress(seconds, level)` is told ten times a second, the level from 0 to 1.
   constructor(longestS, onprogress) {
@@ -24,29 +22,39 @@ class Recorder {
     const stream = await navigator.mediaDevices.getUserMedia(constraints).catch((error) => {
       throw new Error(`the microphone cannot be used (${error.message}); allow it, or choose a file`);
     });
+    const context = new AudioContext();
+    try {
+      const heard = await this.#recorded(stream, context);
+      return Recorder.#wav(await context.decodeAudioData(heard));
+    } catch (error) {
+      throw new Error(`the recording cannot be read (${error.message}); record again, or choose a file`);
+    } finally {
+      this.#recorder = null;
+      for (const track of stream.getTracks()) track.stop();
+      context.close();
+    }
+  }
+
+  // What the browser recorded, in its own format.
+  async #recorded(stream, context) {
     this.#recorder = new MediaRecorder(stream);
-    this.#context = new AudioContext();
-    const analyser = new AnalyserNode(this.#context, { fftSize: 1024 });
-    new MediaStreamAudioSourceNode(this.#context, { mediaStream: stream }).connect(analyser);
+    const analyser = new AnalyserNode(context, { fftSize: 1024 });
+    new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(analyser);
     const started = performance.now();
     const samples = new Float32Array(analyser.fftSize);
-    this.#timer = setInterval(() => {
+    const parts = [];
+    this.#recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
+    const stopped = new Promise((resolve) => this.#recorder.addEventListener("stop", resolve));
+    this.#recorder.start();
+    const timer = setInterval(() => {
       const seconds = (performance.now() - started) / 1000;
       analyser.getFloatTimeDomainData(samples);
       this.onprogress(seconds, Math.min(1, peak(samples)));
       if (seconds >= this.longestS) this.stop();
     }, 100);
-    const parts = [];
-    this.#recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
-    const stopped = new Promise((resolve) => this.#recorder.addEventListener("stop", resolve));
-    this.#recorder.start();
     await stopped;
-    this.#recorder = null;
-    clearInterval(this.#timer);
-    for (const track of stream.getTracks()) track.stop();
-    const heard = await this.#context.decodeAudioData(await new Blob(parts).arrayBuffer());
-    this.#context.close();
-    return Recorder.#wav(heard);
+    clearInterval(timer);
+    return new Blob(parts).arrayBuffer();
   }
 
   stop() {

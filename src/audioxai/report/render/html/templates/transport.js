@@ -62,12 +62,8 @@ class Transport {
   }
 }
 
-// FLAC or any other sound that the browser reads, as an AudioBuffer at `rate`; every sound is read once.
-const decoded = new Map();
-const decode = (data, rate) => {
-  if (!decoded.has(data)) decoded.set(data, new OfflineAudioContext(1, 1, rate).decodeAudioData(bytesOf(data).buffer));
-  return decoded.get(data);
-};
+// FLAC or any other sound that the browser reads, as an AudioBuffer at `rate`.
+const decode = (data, rate) => new OfflineAudioContext(1, 1, rate).decodeAudioData(bytesOf(data).buffer);
 
 // One radio button for each choice [value, label] behind the legend of a fieldset.
 const offer = (fieldset, name, choices, chosen, onchange) => {
