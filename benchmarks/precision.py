@@ -55,6 +55,7 @@ from audioxai.utils.errors import UserError
 from audioxai.utils.files import write_text
 from audioxai.utils.hardware import keep_freed_memory, select_device, slices
 from audioxai.utils.seeding import generator
+from audioxai.xai_methods.audio_integrated_gradients import expected
 from audioxai.xai_methods.controls import RandomAttribution
 from audioxai.xai_methods.gradients import Saliency
 from audioxai.xai_methods.integrated_gradients import IntegratedGradients
@@ -70,9 +71,12 @@ TRUE_RUNS, TRUE_DRAWS, TRUE_MASKS, TRUE_SEED = 20_000, 200, 6_000, 10**6
 RUNS = {"independent": (100, 400), "tilted": (20, 40, 100, 200)}
 DRAWS = {"independent": (4, 10, 20), "opposite noise": (4, 10, 20)}
 MASKS = {"independent": (100, 400), "complements": (100, 400)}
+GRADIENTS = {"independent": (16, 64), "staggered": (16, 64)}
 PRECISIONS = (0.05, 0.02)
-PANELS = ("log-mel", "masks", "sensitivity", "rise")
-CLIPS_IN_MASKS, CLIPS_OF_RISE = 3, 4
+PANELS = ("log-mel", "masks", "sensitivity", "rise", "expected")
+CLIPS_IN_MASKS, CLIPS_OF_MAPS = 3, 4
+# Training clips that are baselines of expected gradients, and how often the truth goes through all of them.
+REFERENCES, TRUE_ROUNDS = 512, 16
 COVERED = 1.96
 
 
@@ -90,12 +94,15 @@ class Trained:
         Of waveforms.
     waveforms : Tensor
         ``(clips, 1, time)``, of the test part.
+    training : Tensor
+        Some of the training part, likewise.
     """
 
     dataset: str
     accuracy: float
     model: Classifier
     waveforms: Tensor
+    training: Tensor
 
     @cached_property
     def silence(self) -> Silence:
@@ -107,6 +114,13 @@ class Trained:
         """The clips as the model's body sees them."""
         with torch.no_grad():
             levels: Tensor = self.model.front_end(self.waveforms)
+        return levels
+
+    @cached_property
+    def references(self) -> Tensor:
+        """The training clips as the model's body sees them."""
+        with torch.no_grad():
+            levels: Tensor = self.model.front_end(self.training)
         return levels
 
     @cached_property
@@ -123,10 +137,12 @@ def trained(dataset: str, clips: int, epochs: int, checkpoints: Path, device: to
         DataSpec(dataset, limit=2500), "small_cnn", (SIDE, SIDE), training("small_cnn", epochs, 0, "audio")
     )
     model, card = ensure_model(spec, checkpoints, device)
-    part = dataset_of(spec).part("test")
-    order = torch.randperm(len(part.labels), generator=generator("benchmark clips"))[:clips]
+    test, training_part = (dataset_of(spec).part(name) for name in ("test", "train"))
+    order = torch.randperm(len(test.labels), generator=generator("benchmark clips"))[:clips]
+    references = torch.randperm(len(training_part.labels), generator=generator("benchmark references"))[:REFERENCES]
     model.eval().requires_grad_(False)
-    return Trained(dataset, card.accuracy["test"], model, part.inputs[order].to(device))
+    waveforms, others = test.inputs[order].to(device), training_part.inputs[references].to(device)
+    return Trained(dataset, card.accuracy["test"], model, waveforms, others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,17 +275,17 @@ def sensitivity_rows(asked: Sequence[Asked], seeds: int) -> Iterator[dict[str, A
     return estimator_rows(asked, sensitivity(draws=TRUE_DRAWS, seed=TRUE_SEED), several, seeds)
 
 
-def rise_rows(given: Trained, seeds: int) -> Iterator[dict[str, Any]]:
-    """Maps of RISE by masks that are drawn for themselves, and by complements; errors are of features."""
-    inputs, targets = given.levels[:CLIPS_OF_RISE], given.targets[:CLIPS_OF_RISE]
+Maps = Callable[[int, int], Tensor]
+"""Maps ``(clips, 1, bands, frames)`` of so many masks or gradients and a seed."""
 
-    def maps(masks: int, seed: int, *, antithetic: bool = False) -> Tensor:
-        return Rise(given.silence, masks, seed=seed, antithetic=antithetic)(given.model.body, inputs, targets).double()
 
-    true = maps(TRUE_MASKS, TRUE_SEED)
-    for design, sizes in MASKS.items():
-        for size in sizes:
-            found = torch.stack([maps(size, seed, antithetic=design == "complements") for seed in range(seeds)])
+def map_rows(
+    maps: dict[str, Maps], sizes: dict[str, tuple[int, ...]], true: Tensor, seeds: int
+) -> Iterator[dict[str, Any]]:
+    """Figures of maps by design and number of draws; errors are of features."""
+    for design, make in maps.items():
+        for size in sizes[design]:
+            found = torch.stack([make(size, seed).double() for seed in range(seeds)])
             yield {
                 "design": design,
                 "draws": size,
@@ -277,6 +293,42 @@ def rise_rows(given: Trained, seeds: int) -> Iterator[dict[str, Any]]:
                 "standard_error": float(found.var(0).mean().sqrt()),
                 "bias": float((found.mean(0) - true).mean()),
             }
+
+
+def rise_rows(given: Trained, seeds: int) -> Iterator[dict[str, Any]]:
+    """Maps of RISE by masks that are drawn for themselves, and by complements."""
+    inputs, targets = given.levels[:CLIPS_OF_MAPS], given.targets[:CLIPS_OF_MAPS]
+
+    def of(*, antithetic: bool) -> Maps:
+        return lambda masks, seed: Rise(given.silence, masks, seed=seed, antithetic=antithetic)(
+            given.model.body, inputs, targets
+        )
+
+    maps = {"independent": of(antithetic=False), "complements": of(antithetic=True)}
+    return map_rows(maps, MASKS, maps["independent"](TRUE_MASKS, TRUE_SEED).double(), seeds)
+
+
+def expected_rows(given: Trained, seeds: int) -> Iterator[dict[str, Any]]:
+    """Expected gradients: baselines and places drawn for themselves, and baselines in turn at staggered places."""
+    inputs, targets = given.levels[:CLIPS_OF_MAPS], given.targets[:CLIPS_OF_MAPS]
+
+    def independent(gradients: int, seed: int) -> Tensor:
+        # Erion et al. 2021, Eq. 3.
+        drawn, total = generator("independent expected gradients", seed), torch.zeros_like(inputs)
+        for _ in range(gradients):
+            baselines = given.references[torch.randint(len(given.references), (len(inputs),), generator=drawn)]
+            places = torch.rand(len(inputs), 1, 1, 1, generator=drawn).to(inputs)
+            points = (baselines + places * (inputs - baselines)).requires_grad_(True)
+            scores = given.model.body(points).gather(1, targets[:, None])
+            total += torch.autograd.grad(scores.sum(), points)[0] * (inputs - baselines)
+        return total / gradients
+
+    def staggered(gradients: int, seed: int) -> Tensor:
+        return expected(given.references, gradients, seed)(given.model.body, inputs, targets)
+
+    rounds = [staggered(REFERENCES, TRUE_SEED + one).double() for one in range(TRUE_ROUNDS)]
+    maps = {"independent": independent, "staggered": staggered}
+    return map_rows(maps, GRADIENTS, torch.stack(rounds).mean(0), seeds)
 
 
 def with_saved(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -417,9 +469,10 @@ TITLES = {
     "masks": "Faithfulness correlation, masks",
     "sensitivity": "Average sensitivity",
     "rise": "RISE (features of maps)",
+    "expected": "Expected gradients (features of maps)",
 }
 ERROR_TICKS = (0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1)
-UNITS = {"sensitivity": "explanations", "rise": "masks"}
+UNITS = {"sensitivity": "explanations", "rise": "masks", "expected": "gradients"}
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -428,6 +481,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     with settings():
         figure = new_figure(2.5 * len(panels) / 2 + 0.4, DOUBLE_INCHES)
         axes = figure.subplots(-(-len(panels) // 2), min(2, len(panels)), squeeze=False).flatten()
+        for unused in axes[len(panels) :]:
+            unused.set_axis_off()
         for one, panel in zip(axes, panels, strict=False):
             own = [row for row in rows if row["estimator"] == panel and "draws" in row]
             designs = list(dict.fromkeys(row["design"] for row in own))
@@ -468,6 +523,7 @@ def measure(given: Trained, only: Sequence[str], seeds: int, tried: int) -> Iter
         "masks": lambda: correlation_rows(in_masks(given), seeds),
         "sensitivity": lambda: sensitivity_rows(in_log_mel(given), seeds),
         "rise": lambda: rise_rows(given, seeds),
+        "expected": lambda: expected_rows(given, seeds),
     }
     for name in only:
         if name == "tried":
@@ -488,8 +544,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--epochs", type=int, default=12, help="epochs of training (default 12)")
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="where models are kept")
     options = parser.parse_args(argv)
-    if options.clips < CLIPS_OF_RISE or options.seeds < 2:
-        raise UserError(f"clips is {options.clips} and seeds is {options.seeds}; give at least {CLIPS_OF_RISE} and 2")
+    if options.clips < CLIPS_OF_MAPS or options.seeds < 2:
+        raise UserError(f"clips is {options.clips} and seeds is {options.seeds}; give at least {CLIPS_OF_MAPS} and 2")
     device = select_device("cpu")
     keep_freed_memory()
     rows: list[dict[str, Any]] = []
@@ -499,7 +555,7 @@ def main(argv: list[str]) -> None:
         given = trained(dataset, options.clips, options.epochs, options.checkpoints, device)
         for part in options.only:
             rows = [row for row in rows if (row["dataset"], row.get("estimator", "tried")) != (dataset, part)]
-            for row in measure(given, [part], options.seeds, CLIPS_OF_RISE):
+            for row in measure(given, [part], options.seeds, CLIPS_OF_MAPS):
                 rows.append(row)
                 print(json.dumps(row) if "tried" in row else line(row), flush=True)
             if options.json is not None:
