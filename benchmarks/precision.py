@@ -22,7 +22,7 @@ passes, its own left aside); ``partition`` is what is saved by dividing the inpu
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -280,7 +280,7 @@ Maps = Callable[[int, int], Tensor]
 
 
 def map_rows(
-    maps: dict[str, Maps], sizes: dict[str, tuple[int, ...]], true: Tensor, seeds: int
+    maps: Mapping[str, Maps], sizes: Mapping[str, Sequence[int]], true: Tensor, seeds: int
 ) -> Iterator[dict[str, Any]]:
     """Figures of maps by design and number of draws; errors are of features."""
     for design, make in maps.items():
