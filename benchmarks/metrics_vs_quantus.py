@@ -12,7 +12,7 @@ the floor; the *eager* floor is the same passes through the model itself. The ch
 which counts once in the suite. Rows of ``definitions: reference`` are the same definitions on both sides (ours in
 ``audioxai.compat.quantus``), so ``max_abs_diff`` is the largest difference of any sample's score; rows of
 ``definitions: corrected`` are our defaults, with their own floor. With ``--equal-precision`` there are rows of
-``definitions: precise`` too: our defaults with as few draws, of tilted subsets or opposite noise, as have the standard
+``definitions: precise`` too: our defaults with as few draws, of paired subsets or opposite noise, as have the standard
 error of as many independent draws as Quantus makes; their ``speedup`` is against Quantus's time in the same run.
 ``over_floor`` is ours / floor, ``speedup`` is quantus / ours. ``memory`` is the peak of a process that computes the
 corrected suite, for few and for many runs.
@@ -237,7 +237,7 @@ def precise(given: Setup, case: Case) -> Case:
     ours = case.ours
     fewer: list[PassMetric] = []
     if isinstance(ours, FaithfulnessCorrelation):
-        fewer = [replace(ours, runs=runs, design="tilted") for runs in FEWER_RUNS]
+        fewer = [replace(ours, runs=runs, design="paired") for runs in FEWER_RUNS]
     if isinstance(ours, AverageSensitivity):
         fewer = [replace(ours, draws=draws, antithetic=True) for draws in FEWER_DRAWS]
     due = standard_error(given, case, ours) if fewer else 0.0

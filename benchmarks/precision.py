@@ -68,7 +68,7 @@ IG_STEPS = 16
 # Draws of the truth, and its seed, which no estimator has.
 TRUE_RUNS, TRUE_DRAWS, TRUE_MASKS, TRUE_SEED = 20_000, 200, 6_000, 10**6
 # Plain and improved: passes, explanations or masks of each.
-RUNS = {"independent": (100, 400), "tilted": (20, 40, 100, 200)}
+RUNS = {"independent": (100, 400), "paired": (20, 40, 100, 200)}
 DRAWS = {"independent": (4, 10, 20), "opposite noise": (4, 10, 20)}
 MASKS = {"independent": (100, 400), "complements": (100, 400)}
 GRADIENTS = {"independent": (16, 64), "staggered": (16, 64)}
@@ -248,7 +248,7 @@ def _together(parts: Sequence[tuple[Tensor, Tensor, float]]) -> tuple[Tensor, Te
 
 
 def correlation_rows(asked: Sequence[Asked], seeds: int) -> Iterator[dict[str, Any]]:
-    """Faithfulness correlation of independent and of tilted subsets."""
+    """Faithfulness correlation of independent and of paired subsets."""
 
     def of(**options: Any) -> OfSeed:
         return lambda seed: faithfulness(seed=seed, **options)
@@ -256,7 +256,7 @@ def correlation_rows(asked: Sequence[Asked], seeds: int) -> Iterator[dict[str, A
     several: Estimators = {
         (design, size): of(runs=size, design=design) for design, sizes in RUNS.items() for size in sizes
     }
-    several |= {("tilted", precision): of(precision=precision) for precision in PRECISIONS}
+    several |= {("paired", precision): of(precision=precision) for precision in PRECISIONS}
     return estimator_rows(asked, faithfulness(runs=TRUE_RUNS, seed=TRUE_SEED), several, seeds)
 
 

@@ -109,8 +109,10 @@ def moments(first: Tensor, second: Tensor) -> tuple[Tensor, Callable[[Tensor], T
     return torch.stack([a, b, a * a, a * b, b * b], dim=-1), correlation
 
 
-def jackknife(terms: Tensor, statistic: Callable[[Tensor], Tensor]) -> Tensor:
-    """Standard error ``(batch,)`` of a function of means over draws; NaN where it is undefined without one of them.
+def jackknife(terms: Tensor, statistic: Callable[[Tensor], Tensor]) -> Estimate:
+    """A function of means over draws, less its bias of order 1 / draws, and its standard error, both ``(batch,)``.
+
+    Means are unbiased, a bent function of them is not (Quenouille 1956). NaN where it is undefined without one draw.
 
     Parameters
     ----------
@@ -121,5 +123,6 @@ def jackknife(terms: Tensor, statistic: Callable[[Tensor], Tensor]) -> Tensor:
     """
     draws = terms.shape[1]
     without_one = statistic((terms.sum(1, keepdim=True) - terms) / (draws - 1))
-    spread = (without_one - without_one.mean(1, keepdim=True)).square().sum(1)
-    return ((draws - 1) / draws * spread).sqrt()
+    mean = without_one.mean(1)
+    spread = (without_one - mean[:, None]).square().sum(1)
+    return Estimate(draws * statistic(terms.mean(1)) - (draws - 1) * mean, ((draws - 1) / draws * spread).sqrt())

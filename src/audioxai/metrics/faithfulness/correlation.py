@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from audioxai.baselines import Baseline
 from audioxai.metrics.batch import Batch, PassMetric, Perturbation, Responses, rounding_of
 from audioxai.metrics.engine import Estimate, Scoring, Work
+from audioxai.metrics.faithfulness.paired import FEWEST_CHOSEN, KNOWN, PairedSubsets, correlation_of_pairs
 from audioxai.metrics.faithfulness.ranking import (
     even_edges,
     feature_count,
@@ -22,7 +23,6 @@ from audioxai.metrics.faithfulness.ranking import (
     removed_inputs,
     without_places,
 )
-from audioxai.metrics.faithfulness.tilted import FEWEST_CHOSEN, TiltedSubsets, correlation_of_pairs
 from audioxai.metrics.patterns import Patterns
 from audioxai.metrics.precision import check_precision, jackknife, moments, sampling
 from audioxai.metrics.registry import metric
@@ -30,8 +30,8 @@ from audioxai.metrics.similarity import pearson
 from audioxai.utils.counter_random import Streams
 from audioxai.utils.errors import UserError
 
-Design = Literal["auto", "independent", "tilted"]
-FEWEST_TILTED = 8
+Design = Literal["auto", "independent", "paired"]
+FEWEST_PAIRED = 8
 # Runs before a sample is first asked whether it is precise enough.
 FEWEST_RUNS = 40
 
@@ -58,10 +58,10 @@ class FaithfulnessCorrelation(PassMetric):
         Of the subsets, a function of the sample's values and the seed; methods share independent ones.
     precision : float or None
         Standard error at which a sample stops, instead of a number of ``runs``; None for these.
-    design : {"auto", "independent", "tilted"}
-        Independent subsets, or tilted pairs of them (:mod:`~audioxai.metrics.faithfulness.tilted`), which estimate the
+    design : {"auto", "independent", "paired"}
+        Independent subsets, or pairs of them (:mod:`~audioxai.metrics.faithfulness.paired`), which estimate the
         same correlation from fewer passes but are a method's own; subsets have to be of 200 squares or more, and
-        ``runs`` even and 8 or more. ``auto``: tilted where there is a ``precision`` and subsets are that large.
+        ``runs`` even and 8 or more. ``auto``: paired where there is a ``precision`` and subsets are that large.
 
     Notes
     -----
@@ -84,7 +84,7 @@ class FaithfulnessCorrelation(PassMetric):
     higher_is_better: ClassVar[bool] = True
     score_range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     source: ClassVar[str] = "Bhatt et al. 2020, Eq. 2"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     draws_at_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -98,9 +98,9 @@ class FaithfulnessCorrelation(PassMetric):
             raise UserError(f"patch is {self.patch}; it has to be at least 1 feature")
         if self.design not in get_args(Design):
             raise UserError(f"design is {self.design!r}; choose {', '.join(get_args(Design))}")
-        if self.design == "tilted" and (self.runs < FEWEST_TILTED or self.runs % 2):
+        if self.design == "paired" and (self.runs < FEWEST_PAIRED or self.runs % 2):
             raise UserError(
-                f"runs is {self.runs}; tilted subsets come in pairs, so give an even number from {FEWEST_TILTED} on"
+                f"runs is {self.runs}; paired subsets come in twos, so give an even number from {FEWEST_PAIRED} on"
             )
         check_precision(self.precision)
 
@@ -122,17 +122,17 @@ class FaithfulnessCorrelation(PassMetric):
         chosen, count = self.chosen(batch.inputs), math.prod(_grid(shape, self.patch))
         if chosen > count:
             raise UserError(f"features is {chosen} but inputs of {shape} have {count}; give at most as many")
-        if self.design == "tilted" and chosen < FEWEST_CHOSEN:
+        if self.design == "paired" and chosen < FEWEST_CHOSEN:
             raise UserError(
-                f"a tilted subset has at least {FEWEST_CHOSEN} squares but one of inputs of {shape} has {chosen}; "
+                f"a paired subset has at least {FEWEST_CHOSEN} squares but one of inputs of {shape} has {chosen}; "
                 "choose the design independent"
             )
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]; NaN where attributions or drops do not vary."""
         large = self.chosen(batch.inputs) >= FEWEST_CHOSEN
-        tilted = self.design == "tilted" or (self.design == "auto" and self.precision is not None and large)
-        removals = (_TiltedRemovals if tilted else _IndependentRemovals)(self, batch, attributions)
+        paired = self.design == "paired" or (self.design == "auto" and self.precision is not None and large)
+        removals = (_PairedRemovals if paired else _IndependentRemovals)(self, batch, attributions)
         return sampling(batch, removals, self.runs, self.precision, FEWEST_RUNS)
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
@@ -188,24 +188,27 @@ class _Removals(ABC):
 
     @abstractmethod
     def removed(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[Responses, Callable[[], Tensor]]:
-        """Responses of the samples ``rows``, which are ``part``, and sums ``(rows, end − first)``."""
+        """Responses of the samples ``rows``, which are ``part``, and what is known of the subsets.
+
+        That is ``(rows, end − first, several)``, the sums first.
+        """
 
     @abstractmethod
-    def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
-        """Correlations and standard errors ``(n,)`` from ``(n, runs)``."""
+    def correlation(self, known: Tensor, drops: Tensor) -> Estimate:
+        """Correlations and standard errors ``(n,)`` from ``(n, runs, several)`` and ``(n, runs)``."""
 
     def draw(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[list[Work], Callable[[], Tensor]]:
-        """Removals ``first`` to ``end`` − 1, which yield sums and responses, ``(rows, end − first, 2)``."""
+        """Removals ``first`` to ``end`` − 1, which yield what is known of subsets, then responses, along axis 2."""
         before = self.batch.plain()
-        after, sums = self.removed(part, rows, first, end)
+        after, known = self.removed(part, rows, first, end)
         works = [before.work, after.work] if first == 0 else [after.work]
-        return works, lambda: torch.stack([sums(), after.values.double()], dim=-1)
+        return works, lambda: torch.cat([known(), after.values.double()[..., None]], dim=-1)
 
     def estimate(self, rows: Tensor, numbers: Tensor) -> Estimate:
         """Correlations; NaN where attributions or drops do not vary."""
         before = self.batch.plain().values[rows]
-        sums, after = numbers[..., 0], numbers[..., 1].to(before.dtype)
-        found = self.correlation(sums, before - after)
+        known, after = numbers[..., :-1], numbers[..., -1].to(before.dtype)
+        found = self.correlation(known, before - after)
         per_feature = self.attributions[rows].sum(1).flatten(1)
         # Sums of many equal numbers differ by their rounding, which is no correlation.
         varies = (per_feature.amax(1) > per_feature.amin(1)) & _drops_vary(before, after)
@@ -233,42 +236,43 @@ class _IndependentRemovals(_Removals):
             return subsets, self.remove(part, subsets, end - first)
 
         subsets, after = part.shared((self.metric, first, end), make)
-        return after, lambda: subsets.sums(self.attributions[rows].sum(1, keepdim=True))
+        return after, lambda: subsets.sums(self.attributions[rows].sum(1, keepdim=True))[..., None]
 
-    def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
+    def correlation(self, known: Tensor, drops: Tensor) -> Estimate:
         """Pearson's, with an error from four runs on: two of three runs always correlate fully."""
-        scores, errors = pearson(sums, drops), jackknife(*moments(sums, drops.double()))
+        sums = known[..., 0]
+        scores, errors = pearson(sums, drops), jackknife(*moments(sums, drops.double())).standard_errors
         return Estimate(scores, errors if sums.shape[1] > 3 else torch.full_like(errors, torch.nan))
 
 
 @dataclass(frozen=True, eq=False)
-class _TiltedRemovals(_Removals):
-    """Removals of tilted pairs of subsets."""
+class _PairedRemovals(_Removals):
+    """Removals of paired subsets."""
 
     @cached_property
-    def subsets(self) -> TiltedSubsets:
+    def subsets(self) -> PairedSubsets:
         """Those of the whole batch."""
-        return TiltedSubsets.of(
+        return PairedSubsets.of(
             self.metric.squares(self.batch),
             self.metric.subsets(self.batch).offsets,
             feature_relevance(self.attributions),
             self.metric.chosen(self.batch.inputs),
-            ("tilted subsets", self.metric.seed),
+            ("paired subsets", self.metric.seed),
         )
 
     def removed(self, part: Batch, rows: Tensor, first: int, end: int) -> tuple[Responses, Callable[[], Tensor]]:
-        """Sums are known once a subset is."""
-        sums = torch.full((len(rows), end - first), torch.nan, dtype=torch.float64, device=rows.device)
+        """Of a subset all is known once it is made."""
+        known = torch.full((len(rows), end - first, KNOWN), torch.nan, dtype=torch.float64, device=rows.device)
 
         def subsets(samples: Tensor, runs: Tensor) -> Tensor:
-            chosen, sums[samples, runs] = self.subsets(rows[samples], runs + first)
+            chosen, known[samples, runs] = self.subsets(rows[samples], runs + first)
             return chosen.reshape(-1, 1, *part.inputs.shape[2:])
 
-        return self.remove(part, subsets, end - first), lambda: sums
+        return self.remove(part, subsets, end - first), lambda: known
 
-    def correlation(self, sums: Tensor, drops: Tensor) -> Estimate:
+    def correlation(self, known: Tensor, drops: Tensor) -> Estimate:
         """That of pairs."""
-        return correlation_of_pairs(sums, drops.double())
+        return correlation_of_pairs(known, drops.double())
 
 
 @metric("faithfulness_estimate")
