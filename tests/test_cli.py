@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -164,7 +165,8 @@ def test_explain_writes_a_folder_per_sound(
     options = ["--model", factory, "--sample-rate", "8000", "--method", "saliency", "--target", "2"]
     assert run_command(cli.dispatch, ["explain", *sounds, *options, "--out", str(tmp_path / "out")]) == 0
     out, error = capsys.readouterr()
-    assert error == ""
+    # Progress is told where it takes long, and nothing else.
+    assert all(line.startswith("sounds: ") for line in error.splitlines())
     *lines, last = out.splitlines()
     assert [line.split(": ")[0] for line in lines] == ["00.wav", "01.wav"]
     assert last.endswith(str(tmp_path / "out" / "index.html"))
@@ -175,6 +177,27 @@ def test_explain_writes_a_folder_per_sound(
     assert all(f'href="{name}/index.html"' in index for name in ("00", "01"))
     assert run_command(cli.dispatch, ["explain", *sounds, *options[:-1], "7", "--out", str(tmp_path / "no")]) == 2
     assert "0…2" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_explain_takes_the_removal_of_a_method_by_name(
+    factory: str, sounds_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = str(sounds_folder / "bell" / "00.wav")
+    options = ["--model", factory, "--sample-rate", "8000", "--method", "integrated_gradients", "--budget", "8"]
+    maps = []
+    for removal in ("silence", "noise"):
+        out = tmp_path / removal
+        command = ["explain", sound, *options, "--no-trust", "--removal", removal, "--out", str(out)]
+        assert run_command(cli.dispatch, command) == 0
+        (page,) = out.glob("**/00/index.html")
+        assert f"--removal {removal}" in page.read_text(encoding="utf-8")
+        maps.append(np.load(page.with_name("explanation.npz"))["attributions"])
+    assert not np.allclose(maps[0], maps[1])
+    capsys.readouterr()
+    command = ["explain", sound, *options, "--removal", "loud", "--out", str(tmp_path / "no")]
+    assert run_command(cli.dispatch, command) == 2
+    assert "'loud'" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
 
 

@@ -121,6 +121,7 @@ def _explain_parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", help="class to explain, by name or index; the predicted one if not given")
     parser.add_argument("--method", default="auto", help="explanation method (auto); see audioxai methods")
     _explaining_options(parser)
+    parser.add_argument("--removal", help="what removed sound becomes, silence or noise, in methods that remove")
     parser.add_argument("--compare", type=int, default=2, help="other probable classes to explain beside it (2)")
     parser.add_argument("--windows", type=int, default=1, help="windows of a long recording to explain (1)")
     parser.add_argument("--at", type=float, nargs="+", metavar="S", help="where the windows begin, instead")
@@ -149,6 +150,7 @@ def _explain(argv: list[str]) -> None:
         windows=options.at or options.windows,
         trust=not options.no_trust,
         seed=options.seed,
+        **({} if options.removal is None else {"removal": options.removal}),
     )
     for entry in outcome.entries:
         verdict = f": {entry.verdict}" if entry.verdict else ""

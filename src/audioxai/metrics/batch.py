@@ -375,6 +375,8 @@ def begin(metric: PassMetric, batch: Batch, attributions: Tensor) -> Scoring:
     UserError
         Naming the metric, and the sample if it is one sample's fault.
     """
+    if len(batch) == 0:
+        raise UserError(f"{metric.label} got a batch without samples; give at least one")
     _require_real_numbers(metric, batch, attributions)
     metric.check(batch, attributions)
     return metric.scoring(batch, attributions.detach())

@@ -251,7 +251,7 @@ def check_passes(metric: PassMetric, case: MetricCase) -> None:
 
 
 def check_refusals(metric: PassMetric, case: MetricCase) -> None:
-    """NaN, infinity, wrong shapes and missing masks are refused with a :class:`UserError`, before any model pass."""
+    """NaN, infinity, wrong shapes, no samples, no masks: refused with a :class:`UserError` before any model pass."""
     for name in ("inputs", "attributions"):
         for value in (torch.nan, torch.inf):
             broken = getattr(case, name).clone()
@@ -263,6 +263,7 @@ def check_refusals(metric: PassMetric, case: MetricCase) -> None:
     for attributions in wrong:
         shape = tuple(attributions.shape)
         _require_refusal(metric, case.with_attributions(attributions), f"attributions of shape {shape}")
+    _require_refusal(metric, case.rows([]), "an empty batch")
     if metric.needs_masks:
         _require_refusal(metric, dataclasses.replace(case, masks=None), "no masks")
     if metric.needs_change:

@@ -32,8 +32,8 @@ from audioxai.utils.errors import UserError
 
 Design = Literal["auto", "independent", "paired"]
 FEWEST_PAIRED = 8
-# Runs before a sample is first asked whether it is precise enough.
-FEWEST_RUNS = 40
+# Subsets that are drawn for themselves, or pairs of them, before a sample is first asked whether it is precise enough.
+FEWEST_DRAWS = 40
 
 
 @metric("faithfulness_correlation")
@@ -60,8 +60,9 @@ class FaithfulnessCorrelation(PassMetric):
         Standard error at which a sample stops, instead of a number of ``runs``; None for these.
     design : {"auto", "independent", "paired"}
         Independent subsets, or pairs of them (:mod:`~audioxai.metrics.faithfulness.paired`), which estimate the
-        same correlation from fewer passes but are a method's own; subsets have to be of 200 squares or more, and
-        ``runs`` even and 8 or more. ``auto``: paired where there is a ``precision`` and subsets are that large.
+        same correlation from fewer passes but are a method's own; subsets have to be of 200 squares or more and of half
+        of the input at most, and ``runs`` even and 8 or more. ``auto``: paired where there is a ``precision`` and
+        subsets are of such a size.
 
     Notes
     -----
@@ -119,30 +120,43 @@ class FaithfulnessCorrelation(PassMetric):
         """
         super().check(batch, attributions)
         shape = tuple(batch.inputs.shape[2:])
-        chosen, count = self.chosen(batch.inputs), math.prod(_grid(shape, self.patch))
+        chosen, count = self.chosen(batch.inputs), self.count(batch.inputs)
         if chosen > count:
             raise UserError(f"features is {chosen} but inputs of {shape} have {count}; give at most as many")
-        if self.design == "paired" and chosen < FEWEST_CHOSEN:
+        if self.design == "paired" and not self._pairs_well(batch.inputs):
             raise UserError(
-                f"a paired subset has at least {FEWEST_CHOSEN} squares but one of inputs of {shape} has {chosen}; "
-                "choose the design independent"
+                f"a paired subset has {FEWEST_CHOSEN} squares or more and half of them at most, but one of inputs of "
+                f"{shape} has {chosen} of {count}; choose the design independent"
             )
 
     def scoring(self, batch: Batch, attributions: Tensor) -> Scoring:
         """Scores in [−1, 1]; NaN where attributions or drops do not vary."""
-        large = self.chosen(batch.inputs) >= FEWEST_CHOSEN
-        paired = self.design == "paired" or (self.design == "auto" and self.precision is not None and large)
-        removals = (_PairedRemovals if paired else _IndependentRemovals)(self, batch, attributions)
-        return sampling(batch, removals, self.runs, self.precision, FEWEST_RUNS)
+        removals = (_PairedRemovals if self.paired(batch.inputs) else _IndependentRemovals)(self, batch, attributions)
+        return sampling(batch, removals, self.runs, self.precision, self._fewest_runs(batch.inputs))
 
     def passes(self, model: nn.Module, inputs: Tensor) -> int:  # noqa: ARG002 (the interface)
         """Per sample ``runs``, with a ``precision`` the fewest that it takes, and one for the unperturbed input."""
-        return len(inputs) * ((self.runs if self.precision is None else FEWEST_RUNS) + 1)
+        return len(inputs) * ((self.runs if self.precision is None else self._fewest_runs(inputs)) + 1)
+
+    def paired(self, inputs: Tensor) -> bool:
+        """Whether the subsets of these inputs are paired."""
+        if self.design == "auto":
+            return self.precision is not None and self._pairs_well(inputs)
+        return self.design == "paired"
+
+    def count(self, inputs: Tensor) -> int:
+        """Squares, or single features, of an input."""
+        return math.prod(_grid(tuple(inputs.shape[2:]), self.patch))
 
     def chosen(self, inputs: Tensor) -> int:
         """Squares, or single features, of a subset."""
-        count = math.prod(_grid(tuple(inputs.shape[2:]), self.patch))
-        return max(1, round(self.fraction * count)) if self.features is None else self.features
+        return max(1, round(self.fraction * self.count(inputs))) if self.features is None else self.features
+
+    def _pairs_well(self, inputs: Tensor) -> bool:
+        return FEWEST_CHOSEN <= self.chosen(inputs) <= self.count(inputs) / 2
+
+    def _fewest_runs(self, inputs: Tensor) -> int:
+        return FEWEST_DRAWS * (2 if self.paired(inputs) else 1)
 
     def subsets(self, batch: Batch, first: int = 0, end: int | None = None) -> Patterns:
         """Random subsets ``(1, …)`` of the inputs' features, True where removed, of the runs ``first`` to ``end`` − 1.

@@ -8,17 +8,18 @@ is made of the second: some of its features are exchanged for others, at random,
 proportion to the difference of their attributions. What the two then have in common, which is nearly everything, drops
 out of the difference of their drops.
 
-Two random subsets hardly differ in s, and little is learned from them. So a pair is chosen among some hundred, which
-two random orders of the features give when each is cut into subsets, with a chance in proportion to (s₁ − s₂)². Weights
-by the inverse of that chance are bounded and leave the means what they are.
+Single features that weigh much are not exchanged like that, as one of them could exceed the difference: the first
+subset keeps those that it had. So its s is that of a random subset up to half of a small attribution, whatever the
+attributions are, and a drop that is any function of s correlates as it does over independent subsets. Of other drops
+this holds as far as what s and the large features do not determine stays random where few features are exchanged;
+subsets of fewer than :data:`FEWEST_CHOSEN` squares, of which a larger part is exchanged, are refused.
 
-The second subset is a random one and the first has the s of a random one, whatever the attributions are, so a drop that
-is any function of s correlates as it does over independent subsets. Of other drops this holds as far as what s does not
-determine stays random where few features are exchanged; subsets of fewer than :data:`FEWEST_CHOSEN` squares, of which
-a larger part is exchanged, are refused.
+Two random subsets hardly differ in s, and little is learned from them. So a pair is chosen among all that two random
+orders of the features give when each is cut into subsets, with a chance that grows with (s₁ − s₂)². Weights by the
+inverse of that chance, which is bounded, leave the means what they are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -31,8 +32,12 @@ from audioxai.utils.counter_random import Streams
 
 # Squares or features of a subset from which a tenth of them or less is exchanged, for most maps.
 FEWEST_CHOSEN = 200
-# Relative spread of summed attributions up to which it is their rounding.
-ROUNDING = 1e-12
+# Attribution from which a feature is large, by the standard deviation of s.
+LARGE = 0.25
+# Every pair of subsets has at least this part of the mean chance.
+EVENLY = 0.1
+# Relative spread of attributions up to which it is their rounding.
+ROUNDING = 1e-14
 # In place of a gain that is 0 or less, to divide by.
 NO_GAIN = 1e-300
 # Numbers that are known of a subset.
@@ -50,7 +55,7 @@ class PairedSubsets:
     relevance : Tensor
         Summed attribution of each square, ``(batch, squares)``, float64.
     chosen : int
-        Squares of a subset.
+        Squares of a subset, at most half of them.
     purpose : tuple
         What the random numbers are for, seed included.
     """
@@ -87,25 +92,27 @@ class PairedSubsets:
     def __call__(self, samples: Tensor, runs: Tensor) -> tuple[Tensor, Tensor]:
         """Subsets ``(n, features)``, True where removed, and what is known of them, ``(n, KNOWN)``; runs ascend.
 
-        Known are the standardised summed relevance, the weight of the subset and that of its pair.
+        Known are the standardised summed relevance, the weight of the subset and that of the difference in its pair.
         """
         met, pairs = torch.unique_consecutive(runs // 2, return_inverse=True)
-        first_orders, second_orders, moments, numbers = self._random(tuple(met.tolist()), runs.device)
-        standard, whole = self.standard[samples], self.relevance.shape[1] // self.chosen
-        values = standard.gather(1, second_orders[pairs]).reshape(len(runs), -1, self.chosen)
-        first = standard.gather(1, first_orders[pairs]).reshape(len(runs), -1, self.chosen).sum(2)
-        second = values[:, :whole].sum(2)
-        chances = (first[:, :, None] - second[:, None]).square()
-        of_first, of_second = _choice(chances, numbers[pairs])
-        exchanging = runs % 2 == 0
-        parts = of_second.repeat(1, self.chosen)
-        changes = (first.gather(1, of_first) - second.gather(1, of_second))[exchanging]
-        parts[exchanging] = exchanged(values[exchanging], of_second[exchanging], changes, moments[pairs[exchanging]])
-        removed = second_orders[pairs[:, None], parts * self.chosen + torch.arange(self.chosen, device=runs.device)]
-        weights = torch.where(
-            exchanging, _inverse_chance(chances.sum(2), of_first), _inverse_chance(chances.sum(1), of_second)
-        )
-        known = torch.stack([standard.gather(1, removed).sum(1), weights, chances.mean((1, 2)) / 2.0], dim=1)
+        first_orders, second_orders, numbers, choosing = self._random(tuple(met.tolist()), runs.device)
+        standard = self.standard[samples]
+        first, second = (_values(standard, orders[pairs]) for orders in (first_orders, second_orders))
+        sums, others = first.sum(2), second[:, : first.shape[1]].sum(2)
+        apart = sums[:, :, None] - others[:, None]
+        chances = apart.square() + EVENLY * apart.square().mean((1, 2), keepdim=True)
+        one, other = _choice(chances, choosing[pairs])
+        removed = second_orders[pairs, other]
+        is_moved = runs % 2 == 0
+        moved = torch.nonzero(is_moved)[:, 0]
+        given = first_orders[pairs[moved], one[moved]], first[moved, one[moved]]
+        drawn = second_orders, numbers, pairs[moved]
+        part = other[moved]
+        removed[moved] = exchanged(given, part, (part + 1) % first.shape[1], second[moved], drawn)
+        weights = torch.where(is_moved, _inverse_chance(chances.sum(2), one), _inverse_chance(chances.sum(1), other))
+        chosen = torch.arange(len(runs), device=runs.device), one, other
+        pair_weights = apart[chosen] / 2.0 * _inverse_chance(chances.flatten(1), one * chances.shape[2] + other)
+        known = torch.stack([standard.gather(1, removed).sum(1), weights, pair_weights], dim=1)
         subsets = torch.zeros_like(standard, dtype=torch.bool).scatter_(1, removed, value=True)
         return subsets.gather(1, self.squares[samples]), known
 
@@ -120,59 +127,86 @@ class PairedSubsets:
         Returns
         -------
         tuple of Tensor
-            An order of the squares as far as it can be cut into subsets; another, filled up to a whole number of
-            subsets; for each place of that a number in (0, 1], infinite where it is filled up; a number in [0, 1).
+            Two orders of the squares, ``(pairs, subsets, chosen)``, the first without what is left over, the second
+            filled up; for each place of the second a number in (0, 1], infinite where it is filled up; for each pair
+            one in [0, 1), ``(pairs, 1)``.
         """
-        if pairs not in self._latest:
+        found = self._latest.get(pairs)
+        if found is None:
             count = self.relevance.shape[1]
             missing = (0, -count % self.chosen)
             first, second, numbers = (
                 Streams((*self.purpose, name), pairs, device) for name in ("first", "second", "numbers")
             )
             drawn = numbers.uniform(1 + count)
-            self._latest.clear()
-            self._latest[pairs] = (
+            orders = (
                 first.orders(count)[:, : count - count % self.chosen],
                 pad(second.orders(count), missing),
                 pad(1.0 - drawn[:, 1:], missing, value=torch.inf),
-                drawn[:, :1],
             )
-        return self._latest[pairs]
+            found = *(each.reshape(len(pairs), -1, self.chosen) for each in orders), drawn[:, :1]
+            self._latest.clear()
+            self._latest[pairs] = found
+        return found
 
 
-def exchanged(values: Tensor, part: Tensor, changes: Tensor, moments: Tensor) -> Tensor:
-    """Exchange places of one part for the same places of others, so that their values sum to more, or to less.
-
-    Which are exchanged first is left to chance, in proportion to what an exchange changes.
+def exchanged(
+    given: tuple[Tensor, Tensor], part: Tensor, other: Tensor, values: Tensor, drawn: tuple[Tensor, Tensor, Tensor]
+) -> Tensor:
+    """Subsets with the large features and the sum of given ones, and otherwise nearly their own features.
 
     Parameters
     ----------
+    given : tuple of Tensor
+        Squares in random order and their relevance, both ``(n, chosen)``.
+    part, other : Tensor
+        Which part of its order each subset is, and another one that is whole, ``(n,)``.
     values : Tensor
-        ``(n, parts, places)``, in random order.
-    part : Tensor
-        Number of the part, ``(n, 1)``.
-    changes : Tensor
-        By how much its sum is to change, ``(n, 1)``. It does so as nearly as whole exchanges allow, but by one exchange
-        at least.
-    moments : Tensor
-        Uniform in (0, 1], shaped like the values; infinite where there is no value.
+        Relevance of the order's squares, ``(n, parts, chosen)``. What is at the same place of another part may take
+        the place of one's own.
+    drawn : tuple of Tensor
+        Orders of squares and numbers uniform in (0, 1], infinite where there is no square, both
+        ``(pairs, parts, chosen)``, and which of them is each subset's, ``(n,)``.
 
     Returns
     -------
     Tensor
-        The part from which each place is taken, ``(n, places)``.
+        ``(n, chosen)``; the sum is as near as whole exchanges bring it.
     """
-    own = values.gather(1, part[..., None].expand(-1, 1, values.shape[2]))
-    gains = (values - own) * changes.sign()[..., None]
-    # Exchanges without a gain come last.
-    earliest, parts = (moments.view_as(gains) / gains.clamp_min(NO_GAIN)).min(1)
+    (squares, due), (orders, numbers, pairs) = given, drawn
+    rows, places = torch.arange(len(part), device=part.device), torch.arange(due.shape[1], device=part.device)
+    own, own_values = orders[pairs, part], values[rows, part]
+    times = numbers[pairs].masked_fill_(values.abs() > LARGE, torch.inf)
+    times[rows, part] = torch.inf
+    # Large features first, those that leave and those that enter; the others in random order, as they were.
+    leave, enter = (each.abs() > LARGE for each in (own_values, due))
+    leaving, entering = (each.byte().argsort(dim=1, descending=True, stable=True) for each in (leave, enter))
+    left, entered = (each.sum(1, keepdim=True) for each in (leave, enter))
+    # Where more leave, the first small ones of the other part come, too, and are not there for an exchange.
+    small = times[rows, other].isfinite().cumsum(1)
+    first_small = torch.searchsorted(small, places - entered + 1).clamp_max(len(places) - 1)
+    times[rows, other] = times[rows, other].masked_fill_(small <= left - entered, torch.inf)
+    replaced = places < torch.maximum(left, entered)
+
+    def kept(mine: Tensor, entering_ones: Tensor, others: Tensor) -> Tensor:
+        coming = torch.where(places < entered, entering_ones.gather(1, entering), others.gather(1, first_small))
+        return mine.scatter(1, leaving, torch.where(replaced, coming, mine.gather(1, leaving)))
+
+    mine, mine_values = kept(own, squares, orders[pairs, other]), kept(own_values, due, values[rows, other])
+    change = (due - mine_values).sum(1, keepdim=True)
+    # Those that were replaced stay.
+    against = (mine_values * change.sign()).masked_fill_(
+        torch.empty_like(replaced).scatter_(1, leaving, replaced), torch.inf
+    )
+    towards = values * change.sign()[..., None]
+    # An exchange comes the earlier the more it changes, in proportion.
+    earliest, parts = times.div_((towards - against[:, None]).clamp_min_(NO_GAIN)).min(1)
     order = earliest.argsort(1)
-    gained = gains.gather(1, parts[:, None])[:, 0].gather(1, order).clamp_min(0.0)
-    # An exchange is made if the sum comes nearer by it; one in any case, for a subset and itself say nothing.
-    made = gained.cumsum(1) - gained / 2.0 < changes.abs()
-    made[:, 0] = True
-    made &= gained > 0.0
-    return torch.where(torch.empty_like(made).scatter_(1, order, made), parts, part)
+    gained = (towards.gather(1, parts[:, None])[:, 0] - against).clamp_min_(0.0)
+    gained = torch.where(earliest.isfinite(), gained, 0.0).gather(1, order)
+    made = (gained.cumsum(1) - gained / 2.0 < change.abs()) & (gained > 0.0)
+    made = torch.empty_like(made).scatter_(1, order, made)
+    return torch.where(made, orders[pairs[:, None], parts, places], mine)
 
 
 def correlation_of_pairs(known: Tensor, drops: Tensor) -> Estimate:
@@ -187,31 +221,35 @@ def correlation_of_pairs(known: Tensor, drops: Tensor) -> Estimate:
     """
     s, weight, pair_weight = (pairs_of(each) for each in known.unbind(2))
     d = pairs_of(drops - drops.mean(1, keepdim=True))
-    apart_s, apart_d = (each[..., 0] - each[..., 1] for each in (s, d))
-    differ = apart_s != 0
-    slopes, pair_weight = torch.where(differ, apart_d / apart_s, 0.0), torch.where(differ, pair_weight[..., 0], 0.0)
+    apart_s, apart_d = (pair_weight[..., 0] * (each[..., 0] - each[..., 1]) for each in (s, d))
 
     def correlation(means: Tensor) -> Tensor:
-        weighted_slope, slope_weight, weights, *weighted = means.unbind(-1)
-        slope = weighted_slope / slope_weight
+        mean_apart_s, mean_apart_d, weights, *weighted = means.unbind(-1)
+        slope = mean_apart_d / mean_apart_s
         mean_s, mean_d, s_s, s_d, d_d = (each / weights for each in weighted)
         around = d_d - mean_d**2 - 2.0 * slope * (s_d - mean_s * mean_d) + slope**2 * (s_s - mean_s**2)
         return slope / (around.clamp_min(0.0) + slope**2).sqrt()
 
     moments = [(weight * each).mean(2) for each in (torch.ones_like(s), s, d, s * s, s * d, d * d)]
-    terms = torch.stack([pair_weight * slopes, pair_weight, *moments], dim=-1)
-    found = jackknife(terms, correlation)
-    return replace(found, scores=found.scores.clamp(-1.0, 1.0))
+    found = jackknife(torch.stack([apart_s, apart_d, *moments], dim=-1), correlation)
+    # Where no pair differs in drop, nothing says how large a difference the next one has.
+    known_errors = torch.where((apart_d != 0.0).any(1), found.standard_errors, torch.nan)
+    return Estimate(found.scores.clamp(-1.0, 1.0), known_errors)
+
+
+def _values(standard: Tensor, squares: Tensor) -> Tensor:
+    """Relevance ``(n, parts, places)`` of squares of that shape."""
+    return standard.gather(1, squares.flatten(1)).view_as(squares)
 
 
 def _choice(chances: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column ``(n, 1)`` of one of ``chances`` ``(n, rows, columns)``, by uniform numbers ``(n, 1)``."""
+    """Row and column ``(n,)`` of one of ``chances`` ``(n, rows, columns)``, by uniform numbers ``(n, 1)``."""
     ends = chances.flatten(1).cumsum(1)
-    place = torch.searchsorted(ends, numbers * ends[:, -1:], right=True).clamp_max(ends.shape[1] - 1)
+    place = torch.searchsorted(ends, numbers * ends[:, -1:], right=True).clamp_max(ends.shape[1] - 1)[:, 0]
     return place // chances.shape[2], place % chances.shape[2]
 
 
 def _inverse_chance(chances: Tensor, chosen: Tensor) -> Tensor:
-    """Mean chance by that of the one ``chosen`` ``(n, 1)``, given ``(n, several)``; 1 where all are 0. ``(n,)``."""
+    """Mean chance by that of the one ``chosen`` ``(n,)``, given ``(n, several)``; 1 where all are 0. ``(n,)``."""
     mean = chances.mean(1)
-    return torch.where(mean > 0.0, mean / chances.gather(1, chosen)[:, 0], 1.0)
+    return torch.where(mean > 0.0, mean / chances.gather(1, chosen[:, None])[:, 0], 1.0)
