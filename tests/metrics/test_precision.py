@@ -379,21 +379,29 @@ def test_of_a_linear_model_the_correlation_is_that_of_its_features() -> None:
     assert abs(float(outcome.scores.mean()) - truth) < 3 * float(outcome.scores.std()) / 10 + 0.01
 
 
+WEIGHTS: dict[str, Callable[[], Tensor]] = {
+    "normal": lambda: draw(FEATURES, seed=4),
+    "heavy tails": lambda: draw(FEATURES, seed=4) ** 3,
+    "skew": lambda: (2.0 * draw(FEATURES, seed=4)).exp(),
+    "one large": lambda: draw(FEATURES, seed=4) + 36.0 * (torch.arange(FEATURES) == 7),
+}
 BENT: dict[str, Callable[[Tensor], Tensor]] = {
     "square": lambda s: s + 0.3 * s**2,
-    "cubic": lambda s: s**3,
+    "cube": lambda s: s**3,
     "step": lambda s: (s > 1.0).double(),
 }
 
 
-@pytest.mark.parametrize("name", BENT)
-@pytest.mark.parametrize("power", [1, 3])
-def test_drops_of_the_sum_alone_correlate_as_over_independent_subsets(name: str, power: int) -> None:
-    weights, (inputs, targets) = draw(FEATURES, seed=4) ** power, alike(24)
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [("normal", "square"), ("one large", "square"), ("heavy tails", "cube"), ("normal", "step"), ("skew", "step")],
+)
+def test_drops_of_the_sum_alone_correlate_as_over_independent_subsets(name: str, of: str) -> None:
+    weights, (inputs, targets) = WEIGHTS[name](), alike(24)
     spread = math.sqrt(CHOSEN * (FEATURES - CHOSEN) / FEATURES) * float(weights.std())
 
     def logits(inputs: Tensor) -> Tensor:
-        drops = BENT[name](((1.0 - inputs.flatten(1)) @ weights - CHOSEN * weights.mean()) / spread)
+        drops = BENT[of](((1.0 - inputs.flatten(1)) @ weights - CHOSEN * weights.mean()) / spread)
         return torch.stack([-drops, drops], 1)
 
     maps = weights.reshape(1, 1, SIDE, SIDE).expand_as(inputs)
@@ -404,6 +412,25 @@ def test_drops_of_the_sum_alone_correlate_as_over_independent_subsets(name: str,
         means.append(float(scores.mean()))
         noise += float(scores.var()) / 24
     assert abs(means[0] - means[1]) < 3 * math.sqrt(noise)
+
+
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [("skew", torch.sign), ("skew", torch.square), ("one large", torch.square), ("one large", torch.abs)],
+)
+def test_drops_of_other_sums_are_unbiased_whatever_the_map(name: str, of: Callable[[Tensor], Tensor]) -> None:
+    maps, (inputs, targets) = WEIGHTS[name](), alike(30)
+    other = of(maps - maps.mean())
+
+    def logits(inputs: Tensor) -> Tensor:
+        return torch.stack([inputs.flatten(1) @ other, 0.0 * inputs.flatten(1).sum(1)], 1)
+
+    metric = FaithfulnessCorrelation(GONE, runs=300, design="paired")
+    outcome = metric.outcome(Batch(Function(logits), inputs, targets), maps.reshape(1, 1, SIDE, SIDE).expand_as(inputs))
+    truth = float(pearson(maps[None], other[None]))
+    assert outcome.standard_errors is not None
+    assert abs(float(outcome.scores.mean()) - truth) < 3 * float(outcome.scores.std()) / 30**0.5
+    assert covers(outcome.scores, outcome.standard_errors, truth) >= 0.8
 
 
 @pytest.mark.parametrize("patch", [1, 2])
@@ -503,6 +530,19 @@ def test_samples_go_on_while_their_error_is_not_known() -> None:
     # Of 40 subsets one or none takes the feature in three of four samples.
     assert 0.4 < float(defined.double().mean()) < 0.9
     assert bool((outcome.standard_errors[defined] <= 0.15).all())
+
+
+def test_samples_go_on_while_no_pair_differs_in_drop() -> None:
+    inputs, targets = alike(20)
+    maps = draw(1, 1, SIDE, SIDE, seed=3).expand_as(inputs).clone()
+    # Neither large nor small, so that few pairs exchange it.
+    maps[:, 0, 0, 5] = 0.1
+    outcome = FaithfulnessCorrelation(GONE, precision=0.05).outcome(Batch(OneFeature(), inputs, targets), maps)
+    assert outcome.standard_errors is not None
+    defined = ~outcome.scores.isnan()
+    assert float(defined.double().mean()) > 0.7
+    assert bool(((outcome.standard_errors > 0.0) & (outcome.standard_errors <= 0.05))[defined].all())
+    assert outcome.passes > 20 * 81
 
 
 def test_the_error_of_three_runs_is_not_known() -> None:
