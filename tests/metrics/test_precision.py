@@ -407,7 +407,7 @@ def test_drops_of_the_sum_alone_correlate_as_over_independent_subsets(name: str,
     maps = weights.reshape(1, 1, SIDE, SIDE).expand_as(inputs)
     means, noise = [], 0.0
     for design in ("independent", "paired"):
-        metric = FaithfulnessCorrelation(GONE, runs=300, design=design)  # type: ignore[arg-type]
+        metric = FaithfulnessCorrelation(GONE, runs=300, design=design)
         scores = metric(Function(logits), inputs, targets, maps)
         means.append(float(scores.mean()))
         noise += float(scores.var()) / 24
