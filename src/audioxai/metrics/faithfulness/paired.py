@@ -9,10 +9,11 @@ proportion to the difference of their attributions. What the two then have in co
 out of the difference of their drops.
 
 Single features that weigh much are not exchanged like that, as one of them could exceed the difference: the first
-subset keeps those that it had. So its s is that of a random subset up to half of a small attribution, whatever the
+subset keeps those that it had. So its s is that of a random subset up to half of an exchange, whatever the
 attributions are, and a drop that is any function of s correlates as it does over independent subsets. Of other drops
 this holds as far as what s and the large features do not determine stays random where few features are exchanged;
-subsets of fewer than :data:`FEWEST_CHOSEN` squares, of which a larger part is exchanged, are refused.
+subsets of fewer than :data:`FEWEST_CHOSEN` squares, of which a larger part is exchanged, are refused, and so are those
+of more than half of the squares, for which too few are left.
 
 Two random subsets hardly differ in s, and little is learned from them. So a pair is chosen among all that two random
 orders of the features give when each is cut into subsets, with a chance that grows with (s₁ − s₂)². Weights by the
@@ -127,9 +128,9 @@ class PairedSubsets:
         Returns
         -------
         tuple of Tensor
-            Two orders of the squares, ``(pairs, subsets, chosen)``, the first without what is left over, the second
-            filled up; for each place of the second a number in (0, 1], infinite where it is filled up; for each pair
-            one in [0, 1), ``(pairs, 1)``.
+            Two random permutations of the squares, ``(pairs, subsets, chosen)``, the first cut off at a whole number of
+            subsets, the second padded to one; uniform numbers in (0, 1] shaped like the second, infinite where it is
+            padded; and uniform numbers in [0, 1), ``(pairs, 1)``.
         """
         found = self._latest.get(pairs)
         if found is None:
@@ -153,25 +154,26 @@ class PairedSubsets:
 def exchanged(
     given: tuple[Tensor, Tensor], part: Tensor, other: Tensor, values: Tensor, drawn: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
-    """Subsets with the large features and the sum of given ones, and otherwise nearly their own features.
+    """Subsets with the large features and the summed relevance of reference subsets, few other features exchanged.
 
     Parameters
     ----------
     given : tuple of Tensor
-        Squares in random order and their relevance, both ``(n, chosen)``.
+        Reference subsets: squares in random order, int64, and their relevance, both ``(n, chosen)``.
     part, other : Tensor
-        Which part of its order each subset is, and another one that is whole, ``(n,)``.
+        Indices along axis 1 of ``values``, ``(n,)``: the subset to change, and another complete one.
     values : Tensor
-        Relevance of the order's squares, ``(n, parts, chosen)``. What is at the same place of another part may take
-        the place of one's own.
+        Relevance of permuted squares, ``(n, parts, chosen)``. A square may be exchanged for those with the same index
+        along axis 2.
     drawn : tuple of Tensor
-        Orders of squares and numbers uniform in (0, 1], infinite where there is no square, both
-        ``(pairs, parts, chosen)``, and which of them is each subset's, ``(n,)``.
+        Random permutations of the squares ``(pairs, parts, chosen)``, int64; uniform numbers in (0, 1] of the same
+        shape, infinite where the permutation is padded; and the pair index per subset, ``(n,)``.
 
     Returns
     -------
     Tensor
-        ``(n, chosen)``; the sum is as near as whole exchanges bring it.
+        Squares per subset, ``(n, chosen)``, int64; the sum is within half an exchange of the reference's where enough
+        squares can be exchanged.
     """
     (squares, due), (orders, numbers, pairs) = given, drawn
     rows, places = torch.arange(len(part), device=part.device), torch.arange(due.shape[1], device=part.device)
@@ -188,14 +190,15 @@ def exchanged(
     times[rows, other] = times[rows, other].masked_fill_(small <= left - entered, torch.inf)
     replaced = places < torch.maximum(left, entered)
 
-    def kept(mine: Tensor, entering_ones: Tensor, others: Tensor) -> Tensor:
-        coming = torch.where(places < entered, entering_ones.gather(1, entering), others.gather(1, first_small))
-        return mine.scatter(1, leaving, torch.where(replaced, coming, mine.gather(1, leaving)))
+    def with_large(subset: Tensor, reference: Tensor, others: Tensor) -> Tensor:
+        coming = torch.where(places < entered, reference.gather(1, entering), others.gather(1, first_small))
+        return subset.scatter(1, leaving, torch.where(replaced, coming, subset.gather(1, leaving)))
 
-    mine, mine_values = kept(own, squares, orders[pairs, other]), kept(own_values, due, values[rows, other])
-    change = (due - mine_values).sum(1, keepdim=True)
+    kept = with_large(own, squares, orders[pairs, other])
+    kept_values = with_large(own_values, due, values[rows, other])
+    change = (due - kept_values).sum(1, keepdim=True)
     # Those that were replaced stay.
-    against = (mine_values * change.sign()).masked_fill_(
+    against = (kept_values * change.sign()).masked_fill_(
         torch.empty_like(replaced).scatter_(1, leaving, replaced), torch.inf
     )
     towards = values * change.sign()[..., None]
@@ -206,7 +209,7 @@ def exchanged(
     gained = torch.where(earliest.isfinite(), gained, 0.0).gather(1, order)
     made = (gained.cumsum(1) - gained / 2.0 < change.abs()) & (gained > 0.0)
     made = torch.empty_like(made).scatter_(1, order, made)
-    return torch.where(made, orders[pairs[:, None], parts, places], mine)
+    return torch.where(made, orders[pairs[:, None], parts, places], kept)
 
 
 def correlation_of_pairs(known: Tensor, drops: Tensor) -> Estimate:
